@@ -1,0 +1,1 @@
+//! The only writer: lock budget, observer, steps, recovery.

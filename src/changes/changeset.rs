@@ -1,0 +1,229 @@
+//! The changeset: ordered steps as plain data. What is shown is this value, and what runs is this value.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ident::QualifiedName;
+use crate::plan_file::{LockBudget, Origin};
+
+/// The version of the saved form; `dbops apply` refuses any other.
+pub const FORMAT: &str = "dbops.changeset/1";
+
+/// Ordered steps that lead from the catalog to the plan files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Changeset {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// The command that made it: `partitions ensure`.
+    pub command: String,
+    /// Name of the target in the plan file; `default` without one.
+    pub target: String,
+    /// Database the steps belong to.
+    pub database: String,
+    /// `server_version_num` of the server it was made from.
+    pub server_version_num: i32,
+    /// The instant used as now.
+    pub as_of: DateTime<Utc>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on `dbops apply` refuses it.
+    pub expires_at: DateTime<Utc>,
+    /// Structural facts of each table that has a step, sorted; never statistics.
+    pub basis: Vec<Basis>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// Declared tables, or parts of them, that cannot be served as they are.
+    pub refusals: Vec<Refusal>,
+    /// Facts worth a person's eye that stop nothing.
+    pub notes: Vec<Note>,
+}
+
+impl Changeset {
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The structure a table had when its steps were computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The table.
+    pub table: QualifiedName,
+    /// SHA-256 of the facts, hexadecimal.
+    pub fingerprint: String,
+    /// One fact a line, sorted, so that a stale changeset can be refused with the difference.
+    pub facts: Vec<String>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Create partitions and attach them.
+    CreatePartitions,
+    /// Attach an empty table of the right name and shape that an interrupted run left behind.
+    AdoptOrphan,
+    /// Complete a concurrent detach that was interrupted.
+    FinalizeDetach,
+    /// Detach a partition; its table and rows stay.
+    DetachPartition,
+    /// Drop a detached partition and its rows.
+    DropPartition,
+}
+
+/// A named danger of a step that must be allowed by name.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hazard {
+    /// Rows are lost for good.
+    DropsData,
+    /// Foreign keys stop being enforced on the detached table because of a fault in this server's minor version.
+    LosesForeignKey,
+}
+
+/// One statement or one short transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Number of the step, from 1.
+    pub id: u32,
+    /// The table whose policy asked for it.
+    pub table: QualifiedName,
+    /// What it does.
+    pub action: Action,
+    /// The same in one line for people.
+    pub summary: String,
+    /// The partitions it creates, detaches or drops.
+    pub partitions: Vec<PartitionChange>,
+    /// Locks it takes, in the order in which they are taken.
+    pub locks: Vec<Lock>,
+    /// Dangers that must be allowed by name.
+    pub hazards: Vec<Hazard>,
+    /// Those of `hazards` that the plan file allows already.
+    pub allowed_by_plan: Vec<Hazard>,
+    /// Budget for other sessions' waits.
+    pub budget: LockBudget,
+    /// How it is run: the first way that gets its locks is the one that runs.
+    pub ways: Vec<Way>,
+}
+
+/// A partition that a step is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartitionChange {
+    /// The partition.
+    pub name: QualifiedName,
+    /// Lower bound as the server writes it, inclusive; `MINVALUE` possible.
+    pub from: String,
+    /// Upper bound as the server writes it, exclusive; `MAXVALUE` possible.
+    pub to: String,
+    /// Estimated rows, where known.
+    pub rows_estimate: Option<i64>,
+    /// Size on disk with indexes and TOAST, where known.
+    pub bytes: Option<i64>,
+}
+
+/// A table-level lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The relation locked.
+    pub relation: QualifiedName,
+    /// The mode.
+    pub mode: LockMode,
+    /// Why: `parent of the new partitions`.
+    pub why: String,
+}
+
+/// Table-level lock modes that dbops takes, weakest first.
+///
+/// Source: <https://www.postgresql.org/docs/current/explicit-locking.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LockMode {
+    /// Reading.
+    AccessShare,
+    /// Maintenance that lets rows be written.
+    ShareUpdateExclusive,
+    /// Blocks writers.
+    ShareRowExclusive,
+    /// Blocks everybody.
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// Returns the words of the LOCK statement: `ACCESS EXCLUSIVE`.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::AccessShare => "ACCESS SHARE",
+            Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+}
+
+/// One way to run a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Way {
+    /// How the locks are got.
+    pub acquire: Acquire,
+    /// When this way is taken, in words.
+    pub when: String,
+    /// Statements run before, each by itself, safe to repeat.
+    pub prepare: Vec<String>,
+    /// The statements, without BEGIN and COMMIT.
+    pub statements: Vec<String>,
+}
+
+/// How a way gets its locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acquire {
+    /// One transaction; `LOCK … NOWAIT` polled with jitter, which queues nobody.
+    NoWait,
+    /// One transaction; a short `lock_timeout` below the budget and below `deadlock_timeout`, with pauses.
+    ShortWait,
+    /// A statement that cannot run in a transaction (CONCURRENTLY, FINALIZE); a client-side clock cancels it.
+    Concurrent,
+}
+
+/// Why a declared table, or one partition of it, cannot be served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Kebab-case code: `name-taken`, `default-holds-rows`, `not-partitioned` …
+    pub code: String,
+    /// The declared table.
+    pub table: QualifiedName,
+    /// The partition or other relation at fault.
+    pub relation: Option<QualifiedName>,
+    /// What is wrong, one sentence.
+    pub message: String,
+    /// What to do, one line each; SQL where SQL is the answer.
+    pub remedy: Vec<String>,
+    /// Where the policy stands.
+    pub origin: Origin,
+}
+
+/// A fact worth a person's eye that stops nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// Kebab-case code.
+    pub code: String,
+    /// The declared table.
+    pub table: QualifiedName,
+    /// One sentence.
+    pub message: String,
+}

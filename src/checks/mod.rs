@@ -1,0 +1,1 @@
+//! Pure rules and detectors, one per file. Nothing here reads a server or a clock.

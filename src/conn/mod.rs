@@ -1,0 +1,1 @@
+//! Connections: settings in the libpq vocabulary, TLS, and the settings of each kind of session.

@@ -1,0 +1,1 @@
+//! dbops's own schema in the database, through refinery: runs and their steps.

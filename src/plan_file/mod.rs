@@ -1,0 +1,71 @@
+//! Plan files: YAML that says what should be, read into plain types with the place of each entry.
+//!
+//! Does not know a server; everything here works offline.
+
+pub mod load;
+pub mod policy;
+pub mod span;
+pub mod target;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
+pub use span::{CalendarSpan, Millis, SpanUnit};
+pub use target::{Target, TargetNode};
+
+/// Where an entry stands: path as given, line and column from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The plan file's path as the user named it or as found below the folder named.
+    pub file: String,
+    /// Line, from 1; 0 where unknown.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The union of all plan files named: what should be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// Format of the file; always 1.
+    pub version: u32,
+    /// Database clusters by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<String, Target>,
+    /// How long another session may wait behind dbops; partition policies may narrow it.
+    #[serde(default)]
+    pub lock_budget: LockBudget,
+    /// Partition policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionPolicy>,
+}
+
+/// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LockBudget {
+    /// Longest time that any other session may wait behind one attempt (default 100ms).
+    pub max_block: Millis,
+    /// Time after which a step that could not get its locks is deferred (default 60s).
+    pub give_up_after: Millis,
+}
+
+impl Default for LockBudget {
+    fn default() -> Self {
+        Self {
+            max_block: Millis(100),
+            give_up_after: Millis(60_000),
+        }
+    }
+}

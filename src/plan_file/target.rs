@@ -1,0 +1,50 @@
+//! The `targets:` section: clusters by name; secrets only as references.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Origin;
+
+/// A named database cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The primary.
+    pub primary: TargetNode,
+    /// Its replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<TargetNode>,
+    /// Its poolers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub poolers: Vec<TargetNode>,
+    /// Where the target stands.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// One server or pooler; exactly one of `url_env`, `service`, `url` says how to reach it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetNode {
+    /// Name in reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Environment variable that holds the connection URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_env: Option<String>,
+    /// Section of `pg_service.conf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Connection URL without a password, or with `${NAME}` references to environment variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What a replica is used for, in reports.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+    /// Kind of a pooler: `pgbouncer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Node that a pooler fronts: `primary` or a replica's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fronts: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Progress on stderr while a changeset runs; silent unless stderr is a terminal.

@@ -1,0 +1,1 @@
+//! A throw-away cluster (primary, standby, PgBouncer): used by `dbops demo` and by the tests.

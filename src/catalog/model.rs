@@ -133,8 +133,8 @@ pub struct Partition {
     pub rows_estimate: Option<i64>,
     /// `pg_total_relation_size`, only when sizes were asked for.
     pub bytes: Option<i64>,
-    /// The table's comment, only where it carries dbops's mark.
-    pub mark: Option<String>,
+    /// The table's comment, dbops's mark included where it carries one.
+    pub comment: Option<String>,
 }
 
 /// A column of a partitioned table.
@@ -174,6 +174,9 @@ pub struct ForeignKey {
     pub table: QualifiedName,
     /// Whether the table on the other side is partitioned.
     pub partitioned: bool,
+    /// Whether the role may take a strong lock on the table on the other side (UPDATE, DELETE, TRUNCATE or,
+    /// from 17 on, MAINTAIN on it): without it LOCK is refused and only `lock_timeout` bounds the wait.
+    pub lockable: bool,
     /// Columns of the referencing side, in order.
     pub columns: Vec<String>,
     /// Columns of the referenced side, in the same order.

@@ -103,6 +103,9 @@ pub struct Step {
     pub id: u32,
     /// The table whose policy asked for it.
     pub table: QualifiedName,
+    /// Steps of the same chain stop when one of them does not succeed: the drop of a partition whose
+    /// detach was deferred is not tried.
+    pub after: Option<u32>,
     /// What it does.
     pub action: Action,
     /// The same in one line for people.
@@ -143,8 +146,13 @@ pub struct Lock {
     pub relation: QualifiedName,
     /// The mode.
     pub mode: LockMode,
-    /// Why: `parent of the new partitions`.
+    /// Why: `parent`.
     pub why: String,
+    /// Whether the relation's own partitions are left out (LOCK TABLE ONLY).
+    pub only: bool,
+    /// Whether dbops takes it by LOCK beforehand; otherwise the role lacks the right to, the statement
+    /// takes it, and `lock_timeout` alone bounds the wait.
+    pub explicit: bool,
 }
 
 /// Table-level lock modes that dbops takes, weakest first.
@@ -182,7 +190,7 @@ pub struct Way {
     pub acquire: Acquire,
     /// When this way is taken, in words.
     pub when: String,
-    /// Statements run before, each by itself, safe to repeat.
+    /// Statements run before, each in a transaction of its own, safe to repeat; empty unless `acquire` is `concurrent`.
     pub prepare: Vec<String>,
     /// The statements, without BEGIN and COMMIT.
     pub statements: Vec<String>,

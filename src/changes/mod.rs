@@ -3,7 +3,17 @@
 pub mod bound;
 pub mod calendar;
 pub mod changeset;
+pub mod coverage;
+mod create;
+pub mod ensure;
+pub mod inputs;
 mod iso;
 pub mod key;
+mod locks;
+pub mod mark;
+mod minors;
 pub mod names;
 pub mod period;
+pub mod retention;
+pub mod script;
+pub mod survey;

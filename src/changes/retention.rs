@@ -1,0 +1,473 @@
+//! `partitions prune`: which partitions lie wholly before the retention limit, and the steps that
+//! detach and drop them. Never creates.
+//!
+//! The decision rests on the catalog's own upper bound and on nothing else: not on names, not on a
+//! lower bound plus a period.
+
+use chrono::{DateTime, Utc};
+
+use super::changeset::{Acquire, Action, Hazard, Lock, Note, PartitionChange, Refusal, Step, Way};
+use super::create::do_block;
+use super::inputs::{Draft, Inputs, Managed, Ranged, bound_text, check_rights, managed, refusal};
+use super::key::Bound;
+use super::mark::{self, Mark};
+use super::{locks, minors};
+use crate::catalog::{Answers, DetachedTable, PartitionKind, Questions, ReferencedQuestion};
+use crate::ident::{QualifiedName, quote_ident, quote_literal};
+use crate::plan_file::{CalendarSpan, Expire};
+
+/// Returns what must be asked before the steps can be computed: whether other tables' rows point
+/// into a partition that is to go.
+pub fn questions(inputs: Inputs<'_>) -> Questions {
+    let mut questions = Questions::default();
+    for policy in inputs.policies {
+        let Ok(managed) = managed(policy, inputs.catalog) else { continue };
+        for expired in expired(&managed, inputs).0 {
+            for foreign_key in &managed.table.foreign_keys_in {
+                questions.referenced.push(ReferencedQuestion {
+                    partition: expired.partition.name.clone(),
+                    foreign_key: foreign_key.clone(),
+                });
+            }
+        }
+    }
+    questions
+}
+
+/// Computes the steps that finish pending detaches, detach what has expired and drop what may go.
+pub fn prune(inputs: Inputs<'_>, answers: &Answers) -> Draft {
+    let mut draft = Draft::default();
+    for policy in inputs.policies {
+        match managed(policy, inputs.catalog) {
+            Ok(managed) => table(&managed, inputs, answers, &mut draft),
+            Err(refusal) => draft.refusals.push(*refusal),
+        }
+    }
+    draft
+}
+
+fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &mut Draft) {
+    let pending: Vec<&Ranged<'_>> = managed.ranges.iter().filter(|range| range.partition.detach_pending).collect();
+    let (expired, notes) = expired(managed, inputs);
+    let droppable = detached(managed, inputs);
+    draft.notes.extend(notes);
+    if pending.is_empty() && expired.is_empty() && droppable.is_empty() {
+        return;
+    }
+    if let Err(refusal) = check_rights(managed, inputs.catalog, false) {
+        return draft.refusals.push(*refusal);
+    }
+    // Every concurrent detach on a parent fails while another one is pending (P16), and DROP of a
+    // pending partition would lock the parent (P18): pending ones come first.
+    for range in pending {
+        draft.steps.push(finalize(managed, inputs, range));
+    }
+    for range in expired {
+        match referenced(managed, range, answers) {
+            Some(refusal) => draft.refusals.push(refusal),
+            None => detach_and_drop(managed, inputs, range, draft),
+        }
+    }
+    for (table, mark) in droppable {
+        match not_droppable(managed, inputs, table, &mark) {
+            Some(refusal) => draft.refusals.push(refusal),
+            None if mark.drop_after > inputs.now => {}
+            None => draft.steps.push(drop_step(managed, inputs, &Doomed::detached(table), &mark)),
+        }
+    }
+}
+
+/// Returns the partitions wholly before the cut-off that prune may take, oldest first.
+fn expired<'a>(managed: &Managed<'a>, inputs: Inputs<'_>) -> (Vec<Ranged<'a>>, Vec<Note>) {
+    let mut notes = Vec::new();
+    let Some(cutoff) = cutoff(managed, inputs) else { return (Vec::new(), notes) };
+    let calendar = managed.calendar;
+    let on_grid = |bound: Bound| match bound {
+        Bound::Value(value) => calendar.slot_at(value).is_some_and(|slot| slot.from == value),
+        Bound::Min | Bound::Max => false,
+    };
+    let note = |partition: &Ranged<'_>, code: &str, why: &str| Note {
+        code: code.to_owned(),
+        table: managed.table.name.clone(),
+        message: format!("{} lies before the retention limit but {why}", partition.partition.name),
+    };
+    let mut expired = Vec::new();
+    for range in &managed.ranges {
+        let Bound::Value(to) = range.to else { continue };
+        if to > cutoff || range.partition.detach_pending {
+            continue;
+        }
+        if !on_grid(range.from) && !on_grid(range.to) {
+            let why = format!("neither of its bounds is the beginning of a {}: left alone as made by hand", calendar.period);
+            notes.push(note(range, "not-on-grid", &why));
+            continue;
+        }
+        expired.push(*range);
+    }
+    let kept = managed.ranges.iter().filter(|range| !range.partition.detach_pending).count() - expired.len();
+    if kept == 0
+        && let Some(last) = expired.pop()
+    {
+        notes.push(note(&last, "last-partition", "is the last one: run `dbops partitions ensure` first"));
+    }
+    (expired, notes)
+}
+
+/// The first instant that is kept.
+fn cutoff(managed: &Managed<'_>, inputs: Inputs<'_>) -> Option<i128> {
+    managed.policy.retain.map(|retain| managed.calendar.minus(inputs.now, retain))
+}
+
+/// Refuses to take away a partition that rows of other tables point into: the server would too,
+/// but only after having locked both tables.
+fn referenced(managed: &Managed<'_>, range: Ranged<'_>, answers: &Answers) -> Option<Refusal> {
+    let rows = answers.referenced.iter().find(|rows| rows.partition == range.partition.name)?;
+    let count = rows.count.map_or_else(|| "rows (not countable in time)".to_owned(), |count| format!("{count} rows"));
+    Some(Refusal {
+        relation: Some(range.partition.name.clone()),
+        ..refusal(
+            managed.policy,
+            "referenced",
+            format!(
+                "{count} of {} point into {} by foreign key {}; it is kept",
+                rows.table, range.partition.name, rows.foreign_key
+            ),
+            vec![format!("remove or re-point these rows of {} first", rows.table)],
+        )
+    })
+}
+
+fn detach_and_drop(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, draft: &mut Draft) {
+    let policy = managed.policy;
+    match policy.expire {
+        Expire::Detach => draft.steps.push(detach(managed, inputs, range, drop_after(managed, inputs, policy.grace))),
+        Expire::Drop => {
+            let step = detach(managed, inputs, range, inputs.now);
+            let mark = mark_of(managed, inputs, range, inputs.now);
+            let mut drop = drop_step(managed, inputs, &Doomed::attached(managed, range), &mark);
+            drop.after = Some(1);
+            // Whoever may not lose the rows does not want them detached either.
+            let mut step = step;
+            step.hazards.extend(drop.hazards.iter().copied());
+            step.allowed_by_plan.clone_from(&drop.allowed_by_plan);
+            draft.steps.push(step);
+            draft.steps.push(drop);
+        }
+        Expire::Archive => draft.refusals.push(refusal(
+            policy,
+            "archive-not-available",
+            format!("`expire: archive` of {} is not available in this version", policy.table),
+            vec!["use `expire: detach` and a long `grace` meanwhile".to_owned()],
+        )),
+    }
+}
+
+fn drop_after(managed: &Managed<'_>, inputs: Inputs<'_>, grace: CalendarSpan) -> DateTime<Utc> {
+    super::calendar::plus(inputs.now, grace, managed.calendar.zone)
+}
+
+fn mark_of(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_after: DateTime<Utc>) -> Mark {
+    let axis = managed.calendar.axis;
+    Mark {
+        parent: managed.table.name.clone(),
+        column: managed.column.to_owned(),
+        from: bound_text(axis, range.from),
+        to: bound_text(axis, range.to),
+        detached_at: inputs.now,
+        drop_after,
+    }
+}
+
+fn detach(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_after: DateTime<Utc>) -> Step {
+    let (table, child) = (managed.table, range.partition);
+    let mark = mark_of(managed, inputs, range, drop_after);
+    let comment = format!(
+        "comment on table {} is {}",
+        child.name.sql(),
+        quote_literal(&mark::write(child.comment.as_deref(), &mark))
+    );
+    let guard = attached_guard(table.oid, child.oid, &child.name, &child.bound);
+    let alter = format!("alter table only {} detach partition {}", table.name.sql(), child.name.sql());
+    let plain = |acquire, when: &str| Way {
+        acquire,
+        when: when.to_owned(),
+        prepare: Vec::new(),
+        statements: vec![guard.clone(), comment.clone(), alter.clone()],
+    };
+    let mut ways =
+        vec![plain(Acquire::NoWait, "first: the locks are tried without waiting, so that nobody queues behind dbops")];
+    let concurrently = inputs.catalog.server.version_num >= 140_000 && locks::default_of(table).is_none();
+    if concurrently {
+        ways.push(Way {
+            acquire: Acquire::Concurrent,
+            when: "when polling never finds the locks free: waits for open transactions without blocking anybody".to_owned(),
+            prepare: vec![guard.clone(), comment.clone()],
+            statements: vec![format!("{alter} concurrently")],
+        });
+    } else {
+        ways.push(plain(
+            Acquire::ShortWait,
+            "when polling never finds the locks free: waits below the lock budget, with pauses",
+        ));
+    }
+    let mut step = step(
+        managed,
+        inputs,
+        Action::DetachPartition,
+        format!("detach {}; it may be dropped from {} on", child.name, drop_after.format("%Y-%m-%d %H:%M UTC")),
+        vec![change(managed, range)],
+        locks::detach(table, child),
+        ways,
+    );
+    if minors::detach_loses_foreign_keys(inputs.catalog.server.version_num)
+        && table.foreign_keys_out.iter().any(|key| key.partitioned)
+    {
+        step.hazards.push(Hazard::LosesForeignKey);
+    }
+    allow_by_plan(managed, &mut step);
+    step
+}
+
+fn finalize(managed: &Managed<'_>, inputs: Inputs<'_>, range: &Ranged<'_>) -> Step {
+    let (table, child) = (managed.table, range.partition);
+    step(
+        managed,
+        inputs,
+        Action::FinalizeDetach,
+        format!("complete the interrupted detach of {}", child.name),
+        vec![change(managed, *range)],
+        locks::detach_concurrently(table, child),
+        vec![Way {
+            acquire: Acquire::Concurrent,
+            when: "always: waits for snapshots older than the detach without blocking readers or writers of the parent"
+                .to_owned(),
+            prepare: Vec::new(),
+            statements: vec![format!(
+                "alter table only {} detach partition {} finalize",
+                table.name.sql(),
+                child.name.sql()
+            )],
+        }],
+    )
+}
+
+/// Returns the tables that dbops detached from this one, with their marks, by name.
+fn detached<'a>(managed: &Managed<'_>, inputs: Inputs<'a>) -> Vec<(&'a DetachedTable, Mark)> {
+    inputs
+        .catalog
+        .detached
+        .iter()
+        .filter_map(|table| mark::read(&table.mark).map(|mark| (table, mark)))
+        .filter(|(_, mark)| mark.parent == managed.table.name)
+        .collect()
+}
+
+/// Says why a detached table whose time has come cannot be dropped.
+fn not_droppable(managed: &Managed<'_>, inputs: Inputs<'_>, table: &DetachedTable, mark: &Mark) -> Option<Refusal> {
+    if mark.drop_after > inputs.now {
+        return None;
+    }
+    let refuse = |code: &str, message: String, remedy: String| {
+        Some(Refusal { relation: Some(table.name.clone()), ..refusal(managed.policy, code, message, vec![remedy]) })
+    };
+    let attach_again = format!(
+        "keep it: attach it again, or take the mark out of its comment: comment on table {} is {};",
+        table.name.sql(),
+        match mark::strip(&table.mark) {
+            "" => "null".to_owned(),
+            own => quote_literal(own),
+        }
+    );
+    let Some(cutoff) = cutoff(managed, inputs) else {
+        return refuse(
+            "kept-forever",
+            format!("{} may be dropped since {}, but the policy has no `retain`", table.name, mark.drop_after),
+            attach_again,
+        );
+    };
+    match managed.calendar.axis.parse(&mark.to) {
+        Ok(to) if to <= cutoff => {}
+        Ok(_) => {
+            return refuse(
+                "younger-than-retention",
+                format!(
+                    "{} reaches to {}, which the policy's `retain` now keeps; it is not dropped",
+                    table.name, mark.to
+                ),
+                attach_again,
+            );
+        }
+        Err(why) => {
+            return refuse("unreadable-mark", format!("the mark of {} cannot be read: {why}", table.name), attach_again);
+        }
+    }
+    if !table.owned {
+        return refuse(
+            "missing-privilege",
+            format!("role {} does not own {}", inputs.catalog.server.role, table.name),
+            format!("alter table {} owner to {};", table.name.sql(), quote_ident(&managed.table.owner)),
+        );
+    }
+    if let Some(key) = table.foreign_keys_in.first() {
+        return refuse(
+            "referenced",
+            format!("{} is referenced by foreign key {} of {}; it is kept", table.name, key.name, key.table),
+            format!("alter table {} drop constraint {};", key.table.sql(), quote_ident(&key.name)),
+        );
+    }
+    if !table.dependents.is_empty() {
+        return refuse(
+            "has-dependents",
+            format!("{} is used by {}; it is kept", table.name, table.dependents.join(", ")),
+            "drop what depends on it first; dbops never drops with CASCADE".to_owned(),
+        );
+    }
+    None
+}
+
+/// A table that is to be dropped, as it stands now or as it will stand after its detach.
+struct Doomed<'a> {
+    oid: u32,
+    name: &'a QualifiedName,
+    locks: Vec<Lock>,
+    rows_estimate: Option<i64>,
+    bytes: Option<i64>,
+    partitioned: bool,
+}
+
+impl<'a> Doomed<'a> {
+    fn detached(table: &'a DetachedTable) -> Self {
+        Self {
+            oid: table.oid,
+            name: &table.name,
+            locks: locks::drop(&table.name, &table.foreign_keys_out),
+            rows_estimate: table.rows_estimate,
+            bytes: table.bytes,
+            partitioned: false,
+        }
+    }
+
+    fn attached(managed: &Managed<'_>, range: Ranged<'a>) -> Self {
+        let child = range.partition;
+        Self {
+            oid: child.oid,
+            name: &child.name,
+            locks: locks::drop(&child.name, &managed.table.foreign_keys_out),
+            rows_estimate: child.rows_estimate,
+            bytes: child.bytes,
+            partitioned: child.kind == PartitionKind::Partitioned,
+        }
+    }
+}
+
+fn drop_step(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mark: &Mark) -> Step {
+    let guard = drop_guard(managed, inputs, doomed, mark);
+    let sql = format!("drop table {}", doomed.name.sql());
+    let way = |acquire, when: &str| Way {
+        acquire,
+        when: when.to_owned(),
+        prepare: Vec::new(),
+        statements: vec![guard.clone(), sql.clone()],
+    };
+    let mut step = step(
+        managed,
+        inputs,
+        Action::DropPartition,
+        format!("drop {} and its rows", doomed.name),
+        vec![PartitionChange {
+            name: doomed.name.clone(),
+            from: mark.from.clone(),
+            to: mark.to.clone(),
+            rows_estimate: doomed.rows_estimate,
+            bytes: doomed.bytes,
+        }],
+        doomed.locks.clone(),
+        vec![
+            way(Acquire::NoWait, "first: the locks are tried without waiting, so that nobody queues behind dbops"),
+            way(Acquire::ShortWait, "when polling never finds the locks free: waits below the lock budget, with pauses"),
+        ],
+    );
+    step.hazards.push(Hazard::DropsData);
+    allow_by_plan(managed, &mut step);
+    step
+}
+
+fn allow_by_plan(managed: &Managed<'_>, step: &mut Step) {
+    step.allowed_by_plan = step.hazards.iter().copied().filter(|hazard| managed.policy.allow.contains(hazard)).collect();
+}
+
+/// Makes sure, under the lock, that the table is the one that was planned with, that nothing is
+/// attached to it or it to anything, and that no row in it is younger than the limit: a detached
+/// table takes inserts of any date.
+fn drop_guard(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mark: &Mark) -> String {
+    let name = doomed.name.sql();
+    let only = if doomed.partitioned { "" } else { "only " };
+    let too_young = cutoff(managed, inputs).map_or_else(String::new, |cutoff| {
+        format!(
+            "  if exists (select from {only}{name} where {} >= {}::{}) then\n    raise exception using errcode = \
+             'object_not_in_prerequisite_state', message = {};\n  end if;\n",
+            quote_ident(&mark.column),
+            quote_literal(&managed.calendar.axis.literal(cutoff)),
+            managed.calendar.axis.sql_type(),
+            quote_literal(&format!("{} holds rows younger than the retention limit", doomed.name)),
+        )
+    });
+    do_block(&format!(
+        "\nbegin\n  if not exists (\n    select from pg_catalog.pg_class\n    \
+         where oid = {name_literal}::pg_catalog.regclass and oid = {oid} and not relispartition\n      \
+         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), {mark}) > 0\n  ) then\n    \
+         raise exception using errcode = 'object_not_in_prerequisite_state', message = {changed};\n  end if;\n{too_young}end\n",
+        name_literal = quote_literal(&name),
+        oid = doomed.oid,
+        mark = quote_literal(mark::PREFIX),
+        changed = quote_literal(&format!("{} is no longer the detached table that was planned with", doomed.name)),
+    ))
+}
+
+/// Makes sure, under the lock, that the partition is still the one that was planned with.
+fn attached_guard(parent_oid: u32, child_oid: u32, child: &QualifiedName, bound: &str) -> String {
+    do_block(&format!(
+        "\nbegin\n  if not exists (\n    select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid\n    \
+         where c.oid = {}::pg_catalog.regclass and c.oid = {child_oid} and i.inhparent = {parent_oid}\n      \
+         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = {}\n  ) then\n    \
+         raise exception using errcode = 'object_not_in_prerequisite_state', message = {};\n  end if;\nend\n",
+        quote_literal(&child.sql()),
+        quote_literal(bound),
+        quote_literal(&format!("{child} is no longer the partition that was planned with")),
+    ))
+}
+
+fn change(managed: &Managed<'_>, range: Ranged<'_>) -> PartitionChange {
+    let axis = managed.calendar.axis;
+    PartitionChange {
+        name: range.partition.name.clone(),
+        from: bound_text(axis, range.from),
+        to: bound_text(axis, range.to),
+        rows_estimate: range.partition.rows_estimate,
+        bytes: range.partition.bytes,
+    }
+}
+
+fn step(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    action: Action,
+    summary: String,
+    partitions: Vec<PartitionChange>,
+    locks: Vec<Lock>,
+    ways: Vec<Way>,
+) -> Step {
+    Step {
+        id: 0,
+        after: None,
+        table: managed.table.name.clone(),
+        action,
+        summary,
+        partitions,
+        locks,
+        hazards: Vec::new(),
+        allowed_by_plan: Vec::new(),
+        budget: managed.budget(inputs),
+        ways,
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Rows become structs here and nowhere else; nothing here decides anything.
 
+pub mod fingerprint;
 pub mod model;
 
 pub use model::*;

@@ -12,8 +12,11 @@ pub struct Coverage(Vec<Range>);
 impl Coverage {
     /// Builds the union of any ranges, in any order, overlapping or not.
     pub fn of(ranges: impl IntoIterator<Item = (Bound, Bound)>) -> Self {
-        let mut ranges: Vec<Range> =
-            ranges.into_iter().map(|(from, to)| (edge(from), edge(to))).filter(|(from, to)| from < to).collect();
+        let mut ranges: Vec<Range> = ranges
+            .into_iter()
+            .map(|(from, to)| (edge(from), edge(to)))
+            .filter(|(from, to)| from < to)
+            .collect();
         ranges.sort_unstable();
         let mut merged: Vec<Range> = Vec::with_capacity(ranges.len());
         for (from, to) in ranges {
@@ -47,7 +50,11 @@ impl Coverage {
 
     /// Returns the first value at or after `value` that nothing covers; `None` when all of it is.
     pub fn first_uncovered(&self, value: i128) -> Option<i128> {
-        match self.0.iter().find(|range| range.0 <= value && value < range.1) {
+        match self
+            .0
+            .iter()
+            .find(|range| range.0 <= value && value < range.1)
+        {
             None => Some(value),
             Some(range) if range.1 == i128::MAX => None,
             Some(range) => Some(range.1),
@@ -75,7 +82,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn values(ranges: &[Range]) -> Vec<(Bound, Bound)> {
-        ranges.iter().map(|&(from, to)| (Bound::Value(from), Bound::Value(to))).collect()
+        ranges
+            .iter()
+            .map(|&(from, to)| (Bound::Value(from), Bound::Value(to)))
+            .collect()
     }
 
     proptest! {

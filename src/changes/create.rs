@@ -40,11 +40,18 @@ pub(super) fn create(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
                 (format!("h{remainder}"), format!("for values {values}"))
             }));
         }
-        Some(SubPartitions::List { column, values, default }) => {
+        Some(SubPartitions::List {
+            column,
+            values,
+            default,
+        }) => {
             sql.push_str(&format!(" partition by list ({})", quote_ident(column)));
             leaves.extend(values.iter().map(|(suffix, values)| {
                 let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
-                (suffix.clone(), format!("for values in ({})", values.join(", ")))
+                (
+                    suffix.clone(),
+                    format!("for values in ({})", values.join(", ")),
+                )
             }));
             if *default {
                 leaves.push(("default".to_owned(), "default".to_owned()));
@@ -73,7 +80,12 @@ pub(super) fn create(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
 ///
 /// `from` and `to` are the literals of the first key column; further columns are MINVALUE on both
 /// sides, which makes the range exact on the first.
-pub(super) fn attach(table: &PartitionedTable, child: &QualifiedName, from: &str, to: &str) -> Vec<String> {
+pub(super) fn attach(
+    table: &PartitionedTable,
+    child: &QualifiedName,
+    from: &str,
+    to: &str,
+) -> Vec<String> {
     let rest = ", minvalue".repeat(table.key.len().saturating_sub(1));
     let mut statements = vec![format!(
         "alter table only {} attach partition {} for values from ({}{rest}) to ({}{rest})",
@@ -136,7 +148,12 @@ fn storage_clauses(mould: Mould<'_>) -> String {
 }
 
 fn tablespace_clause(mould: Mould<'_>) -> String {
-    match mould.policy.tablespace.as_ref().or(mould.table.properties.tablespace.as_ref()) {
+    match mould
+        .policy
+        .tablespace
+        .as_ref()
+        .or(mould.table.properties.tablespace.as_ref())
+    {
         Some(tablespace) => format!(" tablespace {}", quote_ident(tablespace)),
         None => String::new(),
     }
@@ -152,7 +169,10 @@ fn follow(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     let mut alter = Vec::new();
     for column in &table.columns {
         if let Some(target) = column.statistics_target {
-            alter.push(format!("alter column {} set statistics {target}", quote_ident(&column.name)));
+            alter.push(format!(
+                "alter column {} set statistics {target}",
+                quote_ident(&column.name)
+            ));
         }
         if !column.options.is_empty() {
             let options: Vec<String> = column
@@ -161,7 +181,11 @@ fn follow(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
                 .filter_map(|option| option.split_once('='))
                 .map(|(name, value)| format!("{} = {}", quote_ident(name), quote_literal(value)))
                 .collect();
-            alter.push(format!("alter column {} set ({})", quote_ident(&column.name), options.join(", ")));
+            alter.push(format!(
+                "alter column {} set ({})",
+                quote_ident(&column.name),
+                options.join(", ")
+            ));
         }
     }
     match properties.replica_identity {
@@ -178,23 +202,42 @@ fn follow(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     if !alter.is_empty() {
         statements.push(format!("alter table only {name} {}", alter.join(", ")));
     }
-    statements.extend(properties.row_policies.iter().map(|policy| row_policy(&name, policy)));
+    statements.extend(
+        properties
+            .row_policies
+            .iter()
+            .map(|policy| row_policy(&name, policy)),
+    );
     if let Some(comment) = &properties.comment {
-        statements.push(format!("comment on table {name} is {}", quote_literal(comment)));
+        statements.push(format!(
+            "comment on table {name} is {}",
+            quote_literal(comment)
+        ));
     }
     if table.owner != catalog.server.role {
-        statements.push(format!("alter table only {name} owner to {}", quote_ident(&table.owner)));
+        statements.push(format!(
+            "alter table only {name} owner to {}",
+            quote_ident(&table.owner)
+        ));
     }
     statements.extend(grants(mould, child));
     statements
 }
 
 fn row_policy(table: &str, policy: &RowPolicy) -> String {
-    let roles: Vec<String> = policy.roles.iter().map(|role| role_sql(role.as_deref())).collect();
+    let roles: Vec<String> = policy
+        .roles
+        .iter()
+        .map(|role| role_sql(role.as_deref()))
+        .collect();
     let mut sql = format!(
         "create policy {} on {table} as {} for {} to {}",
         quote_ident(&policy.name),
-        if policy.permissive { "permissive" } else { "restrictive" },
+        if policy.permissive {
+            "permissive"
+        } else {
+            "restrictive"
+        },
         policy.command.to_lowercase(),
         roles.join(", ")
     );
@@ -218,24 +261,42 @@ fn grants(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     let by_default: BTreeSet<Option<&str>> = catalog
         .default_grants
         .iter()
-        .filter(|default| default.schema.as_ref().is_none_or(|schema| *schema == child.schema))
+        .filter(|default| {
+            default
+                .schema
+                .as_ref()
+                .is_none_or(|schema| *schema == child.schema)
+        })
         .map(|default| default.grant.grantee.as_deref())
         .filter(|grantee| *grantee != Some(table.owner.as_str()))
         .collect();
     for grantee in by_default {
-        statements.push(format!("revoke all on table {name} from {}", role_sql(grantee)));
+        statements.push(format!(
+            "revoke all on table {name} from {}",
+            role_sql(grantee)
+        ));
     }
-    let Some(grants) = &table.properties.grants else { return statements };
+    let Some(grants) = &table.properties.grants else {
+        return statements;
+    };
     let owner_keeps = grants
         .iter()
-        .filter(|grant| grant.column.is_none() && grant.grantee.as_deref() == Some(table.owner.as_str()))
+        .filter(|grant| {
+            grant.column.is_none() && grant.grantee.as_deref() == Some(table.owner.as_str())
+        })
         .count();
     let owner_starts_with = owner_privileges(catalog.server.version_num);
     if owner_keeps < owner_starts_with {
-        statements.push(format!("revoke all on table {name} from {}", quote_ident(&table.owner)));
+        statements.push(format!(
+            "revoke all on table {name} from {}",
+            quote_ident(&table.owner)
+        ));
     }
     for (target, privileges) in grouped(grants) {
-        if target.grantee == Some(table.owner.as_str()) && target.column.is_none() && owner_keeps >= owner_starts_with {
+        if target.grantee == Some(table.owner.as_str())
+            && target.column.is_none()
+            && owner_keeps >= owner_starts_with
+        {
             continue;
         }
         let privileges: Vec<String> = privileges
@@ -249,7 +310,11 @@ fn grants(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
             "grant {} on table {name} to {}{}",
             privileges.join(", "),
             role_sql(target.grantee),
-            if target.grantable { " with grant option" } else { "" }
+            if target.grantable {
+                " with grant option"
+            } else {
+                ""
+            }
         ));
     }
     statements

@@ -31,8 +31,12 @@ struct Wanted {
 pub fn questions(inputs: Inputs<'_>) -> Questions {
     let mut questions = Questions::default();
     for policy in inputs.policies {
-        let Ok(managed) = managed(policy, inputs.catalog) else { continue };
-        let Ok(wanted) = wanted(&managed, inputs) else { continue };
+        let Ok(managed) = managed(policy, inputs.catalog) else {
+            continue;
+        };
+        let Ok(wanted) = wanted(&managed, inputs) else {
+            continue;
+        };
         let axis = managed.calendar.axis;
         for wanted in &wanted {
             let mut ask = |name: QualifiedName| {
@@ -43,13 +47,20 @@ pub fn questions(inputs: Inputs<'_>) -> Questions {
                 });
             };
             ask(wanted.name.clone());
-            leaf_names(policy.sub.as_ref(), &wanted.name).into_iter().for_each(&mut ask);
+            leaf_names(policy.sub.as_ref(), &wanted.name)
+                .into_iter()
+                .for_each(&mut ask);
             if let Some(default) = locks::default_of(managed.table) {
                 questions.default_ranges.push(DefaultQuestion {
                     table: managed.table.name.clone(),
                     default: default.name.clone(),
                     column: managed.column.to_owned(),
-                    type_name: managed.table.key.first().map(|key| key.type_name.clone()).unwrap_or_default(),
+                    type_name: managed
+                        .table
+                        .key
+                        .first()
+                        .map(|key| key.type_name.clone())
+                        .unwrap_or_default(),
                     from: Some(axis.literal(wanted.from)),
                     to: Some(axis.literal(wanted.to)),
                 });
@@ -80,21 +91,29 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
     if wanted.is_empty() {
         return;
     }
-    if let Err(refusal) = check_rights(managed, inputs.catalog, true).and_then(|()| check_sub_key(managed)) {
+    if let Err(refusal) =
+        check_rights(managed, inputs.catalog, true).and_then(|()| check_sub_key(managed))
+    {
         return draft.refusals.push(*refusal);
     }
     let mut creatable = Vec::new();
     for wanted in wanted {
         match obstacle(managed, &wanted, answers) {
             None => creatable.push(wanted),
-            Some(Obstacle::Orphan(taken)) => draft.steps.push(adopt(managed, inputs, &wanted, taken)),
+            Some(Obstacle::Orphan(taken)) => {
+                draft.steps.push(adopt(managed, inputs, &wanted, taken))
+            }
             Some(Obstacle::Refused(refusal)) => draft.refusals.push(*refusal),
         }
     }
     let locks = locks::attach(managed.table);
     // Locks that stop readers or writers are held for one partition at a time; the parent's own
     // lock stops neither, so that all of a table's partitions share a transaction.
-    let per_step = if locks.len() > 1 { 1 } else { PARTITIONS_PER_STEP };
+    let per_step = if locks.len() > 1 {
+        1
+    } else {
+        PARTITIONS_PER_STEP
+    };
     for chunk in creatable.chunks(per_step) {
         draft.steps.push(create_step(managed, inputs, chunk));
     }
@@ -102,10 +121,14 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
 
 /// Returns the uncovered parts of the managed window, named.
 fn wanted(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<Vec<Wanted>, Box<Refusal>> {
-    let Managed { policy, calendar, .. } = managed;
+    let Managed {
+        policy, calendar, ..
+    } = managed;
     let (from, to) = window(managed, inputs)?;
     let coverage = Coverage::of(managed.ranges.iter().map(|range| (range.from, range.to)));
-    let cutoff = policy.retain.map(|retain| calendar.minus(inputs.now, retain));
+    let cutoff = policy
+        .retain
+        .map(|retain| calendar.minus(inputs.now, retain));
     let mut wanted = Vec::new();
     for slot in calendar.slots(from, to) {
         if cutoff.is_some_and(|cutoff| slot.to <= cutoff) {
@@ -123,8 +146,12 @@ fn wanted(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<Vec<Wanted>, Box<
                 let civil = calendar.axis.civil(piece_from, calendar.zone);
                 Some(civil.ok_or_else(|| Box::new(odd_remainder(managed, piece_from, piece_to)))?)
             };
-            let template = policy.name.as_deref().unwrap_or_else(|| names::default_template(policy.every));
-            let name = names::partition_name(template, &managed.table.name.name, slot.civil, remainder);
+            let template = policy
+                .name
+                .as_deref()
+                .unwrap_or_else(|| names::default_template(policy.every));
+            let name =
+                names::partition_name(template, &managed.table.name.name, slot.civil, remainder);
             wanted.push(Wanted {
                 name: QualifiedName::new(managed.child_schema(), name),
                 from: piece_from,
@@ -138,34 +165,62 @@ fn wanted(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<Vec<Wanted>, Box<
 /// The managed window: from `start`, else from the oldest existing partition, never from later than
 /// the current period, up to `premake` periods after it.
 fn window(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<(i128, i128), Box<Refusal>> {
-    let Managed { policy, calendar, ranges, .. } = managed;
+    let Managed {
+        policy,
+        calendar,
+        ranges,
+        ..
+    } = managed;
     let unplaceable = || {
         Box::new(refusal(
             policy,
             "unplaceable-now",
-            format!("{} cannot be placed on the key of {}", inputs.now, policy.table),
+            format!(
+                "{} cannot be placed on the key of {}",
+                inputs.now, policy.table
+            ),
             vec!["check --as-of and the key's encoding".to_owned()],
         ))
     };
-    let current = calendar.slot_at(calendar.axis.of_instant(inputs.now, calendar.zone)).ok_or_else(unplaceable)?;
+    let current = calendar
+        .slot_at(calendar.axis.of_instant(inputs.now, calendar.zone))
+        .ok_or_else(unplaceable)?;
     let mut last = current;
     for _ in 0..policy.premake {
         last = calendar.next(&last).ok_or_else(unplaceable)?;
     }
     let oldest = match &policy.start {
         Some(start) => {
-            let civil = parse_start(start)
-                .ok_or_else(|| Box::new(refusal(policy, "bad-start", format!("`start: {start}` is no date"), vec![])))?;
+            let civil = parse_start(start).ok_or_else(|| {
+                Box::new(refusal(
+                    policy,
+                    "bad-start",
+                    format!("`start: {start}` is no date"),
+                    vec![],
+                ))
+            })?;
             Some(calendar.axis.of_civil(civil, calendar.zone))
         }
         // A partition without a lower bound covers all before its upper one, where the window begins.
         None => ranges
             .iter()
             .filter(|range| edge(range.to) > NEG_INFINITY)
-            .map(|range| if edge(range.from) <= NEG_INFINITY { edge(range.to) } else { edge(range.from) })
+            .map(|range| {
+                if edge(range.from) <= NEG_INFINITY {
+                    edge(range.to)
+                } else {
+                    edge(range.from)
+                }
+            })
             .min(),
     };
-    Ok((oldest.filter(|oldest| *oldest < INFINITY).unwrap_or(current.from).min(current.from), last.to))
+    Ok((
+        oldest
+            .filter(|oldest| *oldest < INFINITY)
+            .unwrap_or(current.from)
+            .min(current.from),
+        last.to,
+    ))
 }
 
 /// Reads `start:` as civil time: a date, or a date and time.
@@ -229,12 +284,22 @@ fn check_sub_key(managed: &Managed<'_>) -> Result<(), Box<Refusal>> {
                 vec![],
             )));
         }
-        if let Some(unique) = table.uniques.iter().find(|unique| !unique.columns.iter().flatten().any(|c| c == column)) {
+        if let Some(unique) = table
+            .uniques
+            .iter()
+            .find(|unique| !unique.columns.iter().flatten().any(|c| c == column))
+        {
             return Err(Box::new(refusal(
                 managed.policy,
                 "sub-key",
-                format!("{} of {} lacks the sub-partition key {column}, so PostgreSQL refuses it", unique.name, table.name),
-                vec![format!("add {column} to {}, or sub-partition by a column that it has", unique.name)],
+                format!(
+                    "{} of {} lacks the sub-partition key {column}, so PostgreSQL refuses it",
+                    unique.name, table.name
+                ),
+                vec![format!(
+                    "add {column} to {}, or sub-partition by a column that it has",
+                    unique.name
+                )],
             )));
         }
     }
@@ -244,14 +309,25 @@ fn check_sub_key(managed: &Managed<'_>) -> Result<(), Box<Refusal>> {
 fn leaf_names(sub: Option<&SubPartitions>, partition: &QualifiedName) -> Vec<QualifiedName> {
     let suffixes: Vec<String> = match sub {
         None => Vec::new(),
-        Some(SubPartitions::Hash { modulus, .. }) => (0..*modulus).map(|remainder| format!("h{remainder}")).collect(),
-        Some(SubPartitions::List { values, default, .. }) => {
-            values.keys().cloned().chain(default.then(|| "default".to_owned())).collect()
-        }
+        Some(SubPartitions::Hash { modulus, .. }) => (0..*modulus)
+            .map(|remainder| format!("h{remainder}"))
+            .collect(),
+        Some(SubPartitions::List {
+            values, default, ..
+        }) => values
+            .keys()
+            .cloned()
+            .chain(default.then(|| "default".to_owned()))
+            .collect(),
     };
     suffixes
         .iter()
-        .map(|suffix| QualifiedName::new(partition.schema.clone(), names::leaf_name(&partition.name, suffix)))
+        .map(|suffix| {
+            QualifiedName::new(
+                partition.schema.clone(),
+                names::leaf_name(&partition.name, suffix),
+            )
+        })
         .collect()
 }
 
@@ -262,7 +338,11 @@ enum Obstacle<'a> {
 }
 
 /// Finds what stands in the way of one wanted partition.
-fn obstacle<'a>(managed: &Managed<'_>, wanted: &Wanted, answers: &'a Answers) -> Option<Obstacle<'a>> {
+fn obstacle<'a>(
+    managed: &Managed<'_>,
+    wanted: &Wanted,
+    answers: &'a Answers,
+) -> Option<Obstacle<'a>> {
     let axis = managed.calendar.axis;
     let (from, to) = (axis.literal(wanted.from), axis.literal(wanted.to));
     let rows = answers.default_rows.iter().find(|rows| {
@@ -271,16 +351,24 @@ fn obstacle<'a>(managed: &Managed<'_>, wanted: &Wanted, answers: &'a Answers) ->
             && rows.to.as_deref() == Some(to.as_str())
     });
     if let Some(rows) = rows {
-        return Some(Obstacle::Refused(Box::new(default_holds_rows(managed, wanted, rows))));
+        return Some(Obstacle::Refused(Box::new(default_holds_rows(
+            managed, wanted, rows,
+        ))));
     }
     let taken_leaf = leaf_names(managed.policy.sub.as_ref(), &wanted.name)
         .into_iter()
         .find_map(|leaf| answers.taken.iter().find(|taken| taken.name == leaf));
-    let taken = answers.taken.iter().find(|taken| taken.name == wanted.name).or(taken_leaf)?;
+    let taken = answers
+        .taken
+        .iter()
+        .find(|taken| taken.name == wanted.name)
+        .or(taken_leaf)?;
     if taken_leaf.is_none() && is_orphan(managed, taken) {
         return Some(Obstacle::Orphan(taken));
     }
-    Some(Obstacle::Refused(Box::new(name_taken(managed, wanted, taken))))
+    Some(Obstacle::Refused(Box::new(name_taken(
+        managed, wanted, taken,
+    ))))
 }
 
 fn is_orphan(managed: &Managed<'_>, taken: &TakenName) -> bool {
@@ -291,10 +379,17 @@ fn is_orphan(managed: &Managed<'_>, taken: &TakenName) -> bool {
         && taken.mark.as_deref().and_then(mark::read).is_none()
 }
 
-fn default_holds_rows(managed: &Managed<'_>, wanted: &Wanted, rows: &crate::catalog::DefaultRows) -> Refusal {
+fn default_holds_rows(
+    managed: &Managed<'_>,
+    wanted: &Wanted,
+    rows: &crate::catalog::DefaultRows,
+) -> Refusal {
     let axis = managed.calendar.axis;
     let default = locks::default_of(managed.table).map(|default| default.name.clone());
-    let default_name = default.as_ref().map(ToString::to_string).unwrap_or_default();
+    let default_name = default
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let count = match rows.count {
         Some(1) => "1 row".to_owned(),
         Some(count) => format!("{count} rows"),
@@ -316,7 +411,9 @@ fn default_holds_rows(managed: &Managed<'_>, wanted: &Wanted, rows: &crate::cata
                 wanted.name
             ),
             vec![
-                format!("move these rows out of {default_name} first; new rows of this range go to DEFAULT until then"),
+                format!(
+                    "move these rows out of {default_name} first; new rows of this range go to DEFAULT until then"
+                ),
                 format!(
                     "see them: select * from only {default_name} where {} >= {} and {} < {};",
                     crate::ident::quote_ident(managed.column),
@@ -331,11 +428,19 @@ fn default_holds_rows(managed: &Managed<'_>, wanted: &Wanted, rows: &crate::cata
 
 fn name_taken(managed: &Managed<'_>, wanted: &Wanted, taken: &TakenName) -> Refusal {
     let axis = managed.calendar.axis;
-    let range = format!("{} to {}", axis.literal(wanted.from), axis.literal(wanted.to));
+    let range = format!(
+        "{} to {}",
+        axis.literal(wanted.from),
+        axis.literal(wanted.to)
+    );
     let detached = taken.mark.as_deref().and_then(mark::read);
     let (why, remedy) = match (&detached, taken.kind.as_str()) {
         (Some(mark), _) => (
-            format!("is a table that dbops detached from {} on {}", mark.parent, mark.detached_at.format("%Y-%m-%d")),
+            format!(
+                "is a table that dbops detached from {} on {}",
+                mark.parent,
+                mark.detached_at.format("%Y-%m-%d")
+            ),
             format!(
                 "attach it again: alter table {} attach partition {} for values from ({}) to ({});",
                 mark.parent.sql(),
@@ -356,7 +461,10 @@ fn name_taken(managed: &Managed<'_>, wanted: &Wanted, taken: &TakenName) -> Refu
             "is a table with other columns".to_owned(),
             "rename it, or choose another `name:` template".to_owned(),
         ),
-        (None, kind) => (format!("is already a {kind}"), "rename it, or choose another `name:` template".to_owned()),
+        (None, kind) => (
+            format!("is already a {kind}"),
+            "rename it, or choose another `name:` template".to_owned(),
+        ),
     };
     Refusal {
         relation: Some(taken.name.clone()),
@@ -370,7 +478,11 @@ fn name_taken(managed: &Managed<'_>, wanted: &Wanted, taken: &TakenName) -> Refu
 }
 
 fn pending_notes(managed: &Managed<'_>, draft: &mut Draft) {
-    for range in managed.ranges.iter().filter(|range| range.partition.detach_pending) {
+    for range in managed
+        .ranges
+        .iter()
+        .filter(|range| range.partition.detach_pending)
+    {
         let now_uncovered = format!(
             "{} is pending detach: its rows are invisible through {} and its range takes no inserts; \
              `dbops partitions prune` completes the detach",
@@ -385,7 +497,11 @@ fn pending_notes(managed: &Managed<'_>, draft: &mut Draft) {
 }
 
 fn create_step(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &[Wanted]) -> Step {
-    let mould = Mould { policy: managed.policy, table: managed.table, catalog: inputs.catalog };
+    let mould = Mould {
+        policy: managed.policy,
+        table: managed.table,
+        catalog: inputs.catalog,
+    };
     let mut statements = Vec::new();
     for wanted in wanted {
         statements.extend(create::create(mould, &wanted.name));
@@ -394,12 +510,25 @@ fn create_step(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &[Wanted]) -> 
     let summary = match wanted {
         [one] => format!("create {}", one.name),
         _ => {
-            let first = wanted.first().map(|wanted| wanted.name.to_string()).unwrap_or_default();
-            let last = wanted.last().map(|wanted| wanted.name.to_string()).unwrap_or_default();
+            let first = wanted
+                .first()
+                .map(|wanted| wanted.name.to_string())
+                .unwrap_or_default();
+            let last = wanted
+                .last()
+                .map(|wanted| wanted.name.to_string())
+                .unwrap_or_default();
             format!("create {} partitions, {first} to {last}", wanted.len())
         }
     };
-    step(managed, inputs, Action::CreatePartitions, summary, wanted, statements)
+    step(
+        managed,
+        inputs,
+        Action::CreatePartitions,
+        summary,
+        wanted,
+        statements,
+    )
 }
 
 /// Attaches an orphan; the guard makes sure under the lock that it is still the empty table seen.
@@ -410,17 +539,38 @@ fn adopt(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &Wanted, taken: &Tak
          raise exception using errcode = 'object_not_in_prerequisite_state', message = {};\n  end if;\nend\n",
         quote_literal(&name),
         taken.oid,
-        quote_literal(&format!("{} is no longer the empty table that was planned with", taken.name)),
+        quote_literal(&format!(
+            "{} is no longer the empty table that was planned with",
+            taken.name
+        )),
     ));
-    let mut statements = vec![format!("lock table only {name} in access exclusive mode nowait"), guard];
+    let mut statements = vec![
+        format!("lock table only {name} in access exclusive mode nowait"),
+        guard,
+    ];
     statements.extend(attach(managed, wanted));
-    let summary = format!("attach {}, an empty table that an interrupted run left behind", taken.name);
-    step(managed, inputs, Action::AdoptOrphan, summary, std::slice::from_ref(wanted), statements)
+    let summary = format!(
+        "attach {}, an empty table that an interrupted run left behind",
+        taken.name
+    );
+    step(
+        managed,
+        inputs,
+        Action::AdoptOrphan,
+        summary,
+        std::slice::from_ref(wanted),
+        statements,
+    )
 }
 
 fn attach(managed: &Managed<'_>, wanted: &Wanted) -> Vec<String> {
     let axis = managed.calendar.axis;
-    create::attach(managed.table, &wanted.name, &axis.literal(wanted.from), &axis.literal(wanted.to))
+    create::attach(
+        managed.table,
+        &wanted.name,
+        &axis.literal(wanted.from),
+        &axis.literal(wanted.to),
+    )
 }
 
 fn step(
@@ -459,8 +609,14 @@ fn step(
         allowed_by_plan: Vec::new(),
         budget: managed.budget(inputs),
         ways: vec![
-            way(Acquire::NoWait, "first: the locks are tried without waiting, so that nobody queues behind dbops"),
-            way(Acquire::ShortWait, "when polling never finds the locks free: waits below the lock budget, with pauses"),
+            way(
+                Acquire::NoWait,
+                "first: the locks are tried without waiting, so that nobody queues behind dbops",
+            ),
+            way(
+                Acquire::ShortWait,
+                "when polling never finds the locks free: waits below the lock budget, with pauses",
+            ),
         ],
     }
 }

@@ -7,7 +7,9 @@ use super::bound::{BoundSpec, parse_bound, range_on};
 use super::calendar::Calendar;
 use super::changeset::{Basis, Changeset, FORMAT, Note, Refusal, Step};
 use super::key::{Axis, Bound};
-use crate::catalog::{Catalog, Column, OtherRelation, Partition, PartitionedTable, Strategy, Unique, fingerprint};
+use crate::catalog::{
+    Catalog, Column, OtherRelation, Partition, PartitionedTable, Strategy, Unique, fingerprint,
+};
 use crate::ident::{QualifiedName, quote_ident};
 use crate::plan_file::{LockBudget, PartitionPolicy};
 
@@ -60,7 +62,10 @@ impl Draft {
         let mut tables: Vec<&QualifiedName> = self.steps.iter().map(|step| &step.table).collect();
         tables.sort();
         tables.dedup();
-        let basis = tables.into_iter().map(|table| basis_of(inputs.catalog, table)).collect();
+        let basis = tables
+            .into_iter()
+            .map(|table| basis_of(inputs.catalog, table))
+            .collect();
         Changeset {
             format: FORMAT.to_owned(),
             command: heading.command.to_owned(),
@@ -80,15 +85,23 @@ impl Draft {
 
 /// Returns the structural facts of a table and of the tables detached from it.
 pub fn basis_of(catalog: &Catalog, table: &QualifiedName) -> Basis {
-    let mut facts: Vec<String> =
-        catalog.tables.iter().filter(|found| found.name == *table).flat_map(fingerprint::facts).collect();
+    let mut facts: Vec<String> = catalog
+        .tables
+        .iter()
+        .filter(|found| found.name == *table)
+        .flat_map(fingerprint::facts)
+        .collect();
     for detached in &catalog.detached {
         if super::mark::read(&detached.mark).is_some_and(|mark| mark.parent == *table) {
             facts.extend(fingerprint::facts_detached(detached));
         }
     }
     facts.sort();
-    Basis { table: table.clone(), fingerprint: fingerprint::fingerprint(&facts), facts }
+    Basis {
+        table: table.clone(),
+        fingerprint: fingerprint::fingerprint(&facts),
+        facts,
+    }
 }
 
 /// A declared table that can be served.
@@ -120,7 +133,10 @@ pub struct Ranged<'a> {
 impl Managed<'_> {
     /// Schema that new partitions are created in.
     pub fn child_schema(&self) -> &str {
-        self.policy.schema.as_deref().unwrap_or(&self.table.name.schema)
+        self.policy
+            .schema
+            .as_deref()
+            .unwrap_or(&self.table.name.schema)
     }
 
     /// Lock budget of this table.
@@ -142,9 +158,18 @@ pub fn bound_text(axis: Axis, bound: Bound) -> String {
 ///
 /// # Errors
 /// The refusal that says why the table cannot be served.
-pub fn managed<'a>(policy: &'a PartitionPolicy, catalog: &'a Catalog) -> Result<Managed<'a>, Box<Refusal>> {
-    let refuse = |code: &str, message: String, remedy: Vec<String>| Box::new(refusal(policy, code, message, remedy));
-    let Some(table) = catalog.tables.iter().find(|table| table.name == policy.table) else {
+pub fn managed<'a>(
+    policy: &'a PartitionPolicy,
+    catalog: &'a Catalog,
+) -> Result<Managed<'a>, Box<Refusal>> {
+    let refuse = |code: &str, message: String, remedy: Vec<String>| {
+        Box::new(refusal(policy, code, message, remedy))
+    };
+    let Some(table) = catalog
+        .tables
+        .iter()
+        .find(|table| table.name == policy.table)
+    else {
         return Err(Box::new(match catalog.others.iter().find(|other| other.name == policy.table) {
             Some(other) => not_partitioned(policy, other),
             None => refusal(
@@ -171,7 +196,11 @@ pub fn managed<'a>(policy: &'a PartitionPolicy, catalog: &'a Catalog) -> Result<
         ));
     }
     let Some(key) = table.key.first() else {
-        return Err(refuse("unreadable-key", format!("the partition key of {} cannot be read", table.name), vec![]));
+        return Err(refuse(
+            "unreadable-key",
+            format!("the partition key of {} cannot be read", table.name),
+            vec![],
+        ));
     };
     let Some(column) = key.column.as_deref() else {
         return Err(refuse(
@@ -181,7 +210,10 @@ pub fn managed<'a>(policy: &'a PartitionPolicy, catalog: &'a Catalog) -> Result<
                 table.name,
                 key.expression.as_deref().unwrap_or("(unknown)")
             ),
-            vec!["partition by the column itself: ranges on the column give the same pruning".to_owned()],
+            vec![
+                "partition by the column itself: ranges on the column give the same pruning"
+                    .to_owned(),
+            ],
         ));
     };
     if let Some(expected) = &policy.column
@@ -189,15 +221,39 @@ pub fn managed<'a>(policy: &'a PartitionPolicy, catalog: &'a Catalog) -> Result<
     {
         return Err(refuse(
             "other-column",
-            format!("{} is partitioned by {column}, the plan file expects {expected}", table.name),
+            format!(
+                "{} is partitioned by {column}, the plan file expects {expected}",
+                table.name
+            ),
             vec![format!("write `column: {column}`, or leave `column` out")],
         ));
     }
-    let axis = Axis::for_column(&key.type_name, policy.key)
-        .map_err(|why| refuse("key-type", format!("key column {column} of {}: {why}", table.name), vec![]))?;
-    let calendar = Calendar { period: policy.every, axis, zone: policy.time_zone };
-    calendar.check().map_err(|why| refuse("impossible-period", format!("{}: {why}", table.name), vec![]))?;
-    Ok(Managed { policy, table, calendar, column, ranges: ranges(policy, table, axis)? })
+    let axis = Axis::for_column(&key.type_name, policy.key).map_err(|why| {
+        refuse(
+            "key-type",
+            format!("key column {column} of {}: {why}", table.name),
+            vec![],
+        )
+    })?;
+    let calendar = Calendar {
+        period: policy.every,
+        axis,
+        zone: policy.time_zone,
+    };
+    calendar.check().map_err(|why| {
+        refuse(
+            "impossible-period",
+            format!("{}: {why}", table.name),
+            vec![],
+        )
+    })?;
+    Ok(Managed {
+        policy,
+        table,
+        calendar,
+        column,
+        ranges: ranges(policy, table, axis)?,
+    })
 }
 
 fn ranges<'a>(
@@ -225,14 +281,24 @@ fn ranges<'a>(
                 )
             })
         })?;
-        ranges.push(Ranged { partition, from, to });
+        ranges.push(Ranged {
+            partition,
+            from,
+            to,
+        });
     }
-    ranges.sort_by(|a, b| (a.from, a.to, &a.partition.name).cmp(&(b.from, b.to, &b.partition.name)));
+    ranges
+        .sort_by(|a, b| (a.from, a.to, &a.partition.name).cmp(&(b.from, b.to, &b.partition.name)));
     Ok(ranges)
 }
 
 /// Makes a refusal about the policy's table.
-pub fn refusal(policy: &PartitionPolicy, code: &str, message: String, remedy: Vec<String>) -> Refusal {
+pub fn refusal(
+    policy: &PartitionPolicy,
+    code: &str,
+    message: String,
+    remedy: Vec<String>,
+) -> Refusal {
     Refusal {
         code: code.to_owned(),
         table: policy.table.clone(),
@@ -247,15 +313,26 @@ pub fn refusal(policy: &PartitionPolicy, code: &str, message: String, remedy: Ve
 ///
 /// # Errors
 /// The refusal with the statements that give the rights.
-pub fn check_rights(managed: &Managed<'_>, catalog: &Catalog, creating: bool) -> Result<(), Box<Refusal>> {
+pub fn check_rights(
+    managed: &Managed<'_>,
+    catalog: &Catalog,
+    creating: bool,
+) -> Result<(), Box<Refusal>> {
     let table = managed.table;
     let role = &catalog.server.role;
     if !table.rights.owns {
         return Err(Box::new(refusal(
             managed.policy,
             "missing-privilege",
-            format!("role {role} does not own {} and is not a member of its owner {}", table.name, table.owner),
-            vec![format!("grant {} to {};", quote_ident(&table.owner), quote_ident(role))],
+            format!(
+                "role {role} does not own {} and is not a member of its owner {}",
+                table.name, table.owner
+            ),
+            vec![format!(
+                "grant {} to {};",
+                quote_ident(&table.owner),
+                quote_ident(role)
+            )],
         )));
     }
     let schema = managed.child_schema();
@@ -263,8 +340,14 @@ pub fn check_rights(managed: &Managed<'_>, catalog: &Catalog, creating: bool) ->
         return Err(Box::new(refusal(
             managed.policy,
             "missing-privilege",
-            format!("role {role} may not create tables in schema {schema}, or the schema does not exist"),
-            vec![format!("grant usage, create on schema {} to {};", quote_ident(schema), quote_ident(role))],
+            format!(
+                "role {role} may not create tables in schema {schema}, or the schema does not exist"
+            ),
+            vec![format!(
+                "grant usage, create on schema {} to {};",
+                quote_ident(schema),
+                quote_ident(role)
+            )],
         )));
     }
     Ok(())
@@ -273,11 +356,25 @@ pub fn check_rights(managed: &Managed<'_>, catalog: &Catalog, creating: bool) ->
 /// Says what a declared table is when it is not partitioned, and what its primary key must become.
 fn not_partitioned(policy: &PartitionPolicy, other: &OtherRelation) -> Refusal {
     let mut remedy = Vec::new();
-    let mut message = format!("{} is a {}, not a partitioned table", other.name, other.kind);
-    let column = policy.column.clone().or_else(|| guess_column(&other.columns));
+    let mut message = format!(
+        "{} is a {}, not a partitioned table",
+        other.name, other.kind
+    );
+    let column = policy
+        .column
+        .clone()
+        .or_else(|| guess_column(&other.columns));
     if let (Some(column), "table") = (&column, other.kind.as_str()) {
-        for unique in other.uniques.iter().filter(|unique| !has_column(unique, column)) {
-            let kind = if unique.primary { "primary key" } else { "unique constraint" };
+        for unique in other
+            .uniques
+            .iter()
+            .filter(|unique| !has_column(unique, column))
+        {
+            let kind = if unique.primary {
+                "primary key"
+            } else {
+                "unique constraint"
+            };
             message.push_str(&format!(
                 "; its {kind} {} ({}) lacks {column}, so PostgreSQL would refuse PARTITION BY RANGE ({column})",
                 unique.name,
@@ -290,15 +387,23 @@ fn not_partitioned(policy: &PartitionPolicy, other: &OtherRelation) -> Refusal {
                 .chain(std::iter::once(column))
                 .map(|name| crate::ident::quote_if_needed(name))
                 .collect();
-            let clause = if unique.primary { "PRIMARY KEY" } else { "UNIQUE" };
-            remedy.push(format!("declare {clause} ({}) on the partitioned table", columns.join(", ")));
+            let clause = if unique.primary {
+                "PRIMARY KEY"
+            } else {
+                "UNIQUE"
+            };
+            remedy.push(format!(
+                "declare {clause} ({}) on the partitioned table",
+                columns.join(", ")
+            ));
         }
         remedy.push(format!(
             "create it with PARTITION BY RANGE ({}) and move the rows, then run ensure again",
             crate::ident::quote_if_needed(column)
         ));
     } else {
-        remedy.push("take the policy out of the plan file, or name the partitioned table".to_owned());
+        remedy
+            .push("take the policy out of the plan file, or name the partitioned table".to_owned());
     }
     refusal(policy, "not-partitioned", message, remedy)
 }
@@ -311,15 +416,20 @@ fn columns_text(unique: &Unique) -> String {
     let columns: Vec<String> = unique
         .columns
         .iter()
-        .map(|column| column.as_deref().map_or_else(|| "expression".to_owned(), crate::ident::quote_if_needed))
+        .map(|column| {
+            column
+                .as_deref()
+                .map_or_else(|| "expression".to_owned(), crate::ident::quote_if_needed)
+        })
         .collect();
     columns.join(", ")
 }
 
 /// The only date or timestamp column, where there is just one: nothing is guessed among several.
 fn guess_column(columns: &[Column]) -> Option<String> {
-    let mut found =
-        columns.iter().filter(|column| column.type_name == "date" || column.type_name.starts_with("timestamp"));
+    let mut found = columns
+        .iter()
+        .filter(|column| column.type_name == "date" || column.type_name.starts_with("timestamp"));
     match (found.next(), found.next()) {
         (Some(column), None) => Some(column.name.clone()),
         _ => None,

@@ -14,44 +14,107 @@ use crate::ident::QualifiedName;
 /// major version by `tests/it/locks.rs`.
 pub(super) fn attach(table: &PartitionedTable) -> Vec<Lock> {
     let mut locks = Locks::default();
-    locks.add(&table.name, LockMode::ShareUpdateExclusive, "parent", Spread::Only, true);
-    locks.foreign_keys(&table.foreign_keys_out, LockMode::ShareRowExclusive, "referenced by the new partitions");
-    locks.foreign_keys(&table.foreign_keys_in, LockMode::ShareRowExclusive, "references the parent");
-    locks.default(default_of(table));
+    locks.add(
+        &table.name,
+        LockMode::ShareUpdateExclusive,
+        "parent",
+        Spread::Only,
+        true,
+    );
+    locks.foreign_keys(
+        &table.foreign_keys_out,
+        LockMode::ShareRowExclusive,
+        "referenced by the new partitions",
+    );
+    locks.foreign_keys(
+        &table.foreign_keys_in,
+        LockMode::ShareRowExclusive,
+        "references the parent",
+    );
+    locks.default_partition(default_of(table));
     locks.0
 }
 
 /// Locks of a plain DETACH.
 pub(super) fn detach(table: &PartitionedTable, child: &Partition) -> Vec<Lock> {
     let mut locks = Locks::default();
-    locks.add(&table.name, LockMode::AccessExclusive, "parent", Spread::Only, true);
-    locks.foreign_keys(&table.foreign_keys_out, LockMode::ShareRowExclusive, "referenced by the partition");
-    locks.foreign_keys(&table.foreign_keys_in, LockMode::AccessExclusive, "references the parent");
-    locks.default(default_of(table));
-    locks.add(&child.name, LockMode::AccessExclusive, "partition", spread(child), true);
+    locks.add(
+        &table.name,
+        LockMode::AccessExclusive,
+        "parent",
+        Spread::Only,
+        true,
+    );
+    locks.foreign_keys(
+        &table.foreign_keys_out,
+        LockMode::ShareRowExclusive,
+        "referenced by the partition",
+    );
+    locks.foreign_keys(
+        &table.foreign_keys_in,
+        LockMode::AccessExclusive,
+        "references the parent",
+    );
+    locks.default_partition(default_of(table));
+    locks.add(
+        &child.name,
+        LockMode::AccessExclusive,
+        "partition",
+        spread(child),
+        true,
+    );
     locks.0
 }
 
 /// Locks of DROP TABLE on a table that is attached to nothing; referenced tables lose a trigger.
 pub(super) fn drop(table: &QualifiedName, foreign_keys_out: &[ForeignKey]) -> Vec<Lock> {
     let mut locks = Locks::default();
-    locks.foreign_keys(foreign_keys_out, LockMode::AccessExclusive, "referenced by the detached table");
-    locks.add(table, LockMode::AccessExclusive, "detached table", Spread::All, true);
+    locks.foreign_keys(
+        foreign_keys_out,
+        LockMode::AccessExclusive,
+        "referenced by the detached table",
+    );
+    locks.add(
+        table,
+        LockMode::AccessExclusive,
+        "detached table",
+        Spread::All,
+        true,
+    );
     locks.0
 }
 
 /// Locks of DETACH CONCURRENTLY and FINALIZE, taken by the statement itself.
 pub(super) fn detach_concurrently(table: &PartitionedTable, child: &Partition) -> Vec<Lock> {
     let mut locks = Locks::default();
-    locks.add(&table.name, LockMode::ShareUpdateExclusive, "parent", Spread::Only, true);
-    locks.foreign_keys(&table.foreign_keys_out, LockMode::ShareRowExclusive, "referenced by the partition");
-    locks.add(&child.name, LockMode::AccessExclusive, "partition, at the end", spread(child), true);
+    locks.add(
+        &table.name,
+        LockMode::ShareUpdateExclusive,
+        "parent",
+        Spread::Only,
+        true,
+    );
+    locks.foreign_keys(
+        &table.foreign_keys_out,
+        LockMode::ShareRowExclusive,
+        "referenced by the partition",
+    );
+    locks.add(
+        &child.name,
+        LockMode::AccessExclusive,
+        "partition, at the end",
+        spread(child),
+        true,
+    );
     locks.0
 }
 
 /// Returns the DEFAULT partition.
 pub(super) fn default_of(table: &PartitionedTable) -> Option<&Partition> {
-    table.partitions.iter().find(|partition| partition.bound == "DEFAULT")
+    table
+        .partitions
+        .iter()
+        .find(|partition| partition.bound == "DEFAULT")
 }
 
 /// Whether locking also takes the relation's own partitions.
@@ -62,14 +125,25 @@ enum Spread {
 }
 
 fn spread(partition: &Partition) -> Spread {
-    if partition.kind == PartitionKind::Partitioned { Spread::All } else { Spread::Only }
+    if partition.kind == PartitionKind::Partitioned {
+        Spread::All
+    } else {
+        Spread::Only
+    }
 }
 
 #[derive(Default)]
 struct Locks(Vec<Lock>);
 
 impl Locks {
-    fn add(&mut self, relation: &QualifiedName, mode: LockMode, why: &str, spread: Spread, explicit: bool) {
+    fn add(
+        &mut self,
+        relation: &QualifiedName,
+        mode: LockMode,
+        why: &str,
+        spread: Spread,
+        explicit: bool,
+    ) {
         if let Some(held) = self.0.iter_mut().find(|lock| lock.relation == *relation) {
             // A table that references itself is both parent and target: one lock, the stronger.
             held.mode = held.mode.max(mode);
@@ -86,14 +160,24 @@ impl Locks {
 
     fn foreign_keys(&mut self, foreign_keys: &[ForeignKey], mode: LockMode, why: &str) {
         for key in foreign_keys {
-            let spread = if key.partitioned { Spread::All } else { Spread::Only };
+            let spread = if key.partitioned {
+                Spread::All
+            } else {
+                Spread::Only
+            };
             self.add(&key.table, mode, why, spread, key.lockable);
         }
     }
 
-    fn default(&mut self, default: Option<&Partition>) {
+    fn default_partition(&mut self, default: Option<&Partition>) {
         if let Some(default) = default {
-            self.add(&default.name, LockMode::AccessExclusive, "DEFAULT partition", spread(default), true);
+            self.add(
+                &default.name,
+                LockMode::AccessExclusive,
+                "DEFAULT partition",
+                spread(default),
+                true,
+            );
         }
     }
 }

@@ -49,7 +49,9 @@ pub fn read(comment: &str) -> Option<Mark> {
 
 /// Returns the comment's own text without the mark.
 pub fn strip(comment: &str) -> &str {
-    comment.rfind(PREFIX).map_or(comment, |at| comment[..at].trim_end())
+    comment
+        .rfind(PREFIX)
+        .map_or(comment, |at| comment[..at].trim_end())
 }
 
 #[cfg(test)]
@@ -81,7 +83,13 @@ mod tests {
 
     #[test]
     fn other_comments_hold_no_mark() {
-        for comment in ["", "plain", "[dbops:detached ", "[dbops:detached {}]", "[dbops:detached not json]"] {
+        for comment in [
+            "",
+            "plain",
+            "[dbops:detached ",
+            "[dbops:detached {}]",
+            "[dbops:detached not json]",
+        ] {
             assert_eq!(read(comment), None, "{comment}");
         }
     }

@@ -4,7 +4,7 @@
 ///
 /// Fixed in 13.17, 14.14, 15.9, 16.5 and 17.1.
 /// Source: <https://www.postgresql.org/docs/release/17.1/>.
-pub const fn detach_loses_foreign_keys(version_num: i32) -> bool {
+pub(super) const fn detach_loses_foreign_keys(version_num: i32) -> bool {
     let fixed_in = match version_num / 10_000 {
         13 => 17,
         14 => 14,
@@ -32,7 +32,11 @@ mod tests {
             (170_000, true),
             (180_000, false),
         ] {
-            assert_eq!(detach_loses_foreign_keys(version_num), loses, "{version_num}");
+            assert_eq!(
+                detach_loses_foreign_keys(version_num),
+                loses,
+                "{version_num}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The decision rests on the catalog's own upper bound and on nothing else: not on names, not on a
 //! lower bound plus a period.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, Months, TimeDelta, Utc};
 
 use super::changeset::{Acquire, Action, Hazard, Lock, Note, PartitionChange, Refusal, Step, Way};
 use super::create::do_block;
@@ -14,14 +14,16 @@ use super::mark::{self, Mark};
 use super::{locks, minors};
 use crate::catalog::{Answers, DetachedTable, PartitionKind, Questions, ReferencedQuestion};
 use crate::ident::{QualifiedName, quote_ident, quote_literal};
-use crate::plan_file::{CalendarSpan, Expire};
+use crate::plan_file::{CalendarSpan, Expire, SpanUnit};
 
 /// Returns what must be asked before the steps can be computed: whether other tables' rows point
 /// into a partition that is to go.
 pub fn questions(inputs: Inputs<'_>) -> Questions {
     let mut questions = Questions::default();
     for policy in inputs.policies {
-        let Ok(managed) = managed(policy, inputs.catalog) else { continue };
+        let Ok(managed) = managed(policy, inputs.catalog) else {
+            continue;
+        };
         for expired in expired(&managed, inputs).0 {
             for foreign_key in &managed.table.foreign_keys_in {
                 questions.referenced.push(ReferencedQuestion {
@@ -47,7 +49,11 @@ pub fn prune(inputs: Inputs<'_>, answers: &Answers) -> Draft {
 }
 
 fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &mut Draft) {
-    let pending: Vec<&Ranged<'_>> = managed.ranges.iter().filter(|range| range.partition.detach_pending).collect();
+    let pending: Vec<&Ranged<'_>> = managed
+        .ranges
+        .iter()
+        .filter(|range| range.partition.detach_pending)
+        .collect();
     let (expired, notes) = expired(managed, inputs);
     let droppable = detached(managed, inputs);
     draft.notes.extend(notes);
@@ -72,7 +78,9 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
         match not_droppable(managed, inputs, table, &mark) {
             Some(refusal) => draft.refusals.push(refusal),
             None if mark.drop_after > inputs.now => {}
-            None => draft.steps.push(drop_step(managed, inputs, &Doomed::detached(table), &mark)),
+            None => draft
+                .steps
+                .push(drop_step(managed, inputs, &Doomed::detached(table), &mark)),
         }
     }
 }
@@ -80,16 +88,23 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
 /// Returns the partitions wholly before the cut-off that prune may take, oldest first.
 fn expired<'a>(managed: &Managed<'a>, inputs: Inputs<'_>) -> (Vec<Ranged<'a>>, Vec<Note>) {
     let mut notes = Vec::new();
-    let Some(cutoff) = cutoff(managed, inputs) else { return (Vec::new(), notes) };
+    let Some(cutoff) = cutoff(managed, inputs) else {
+        return (Vec::new(), notes);
+    };
     let calendar = managed.calendar;
     let on_grid = |bound: Bound| match bound {
-        Bound::Value(value) => calendar.slot_at(value).is_some_and(|slot| slot.from == value),
+        Bound::Value(value) => calendar
+            .slot_at(value)
+            .is_some_and(|slot| slot.from == value),
         Bound::Min | Bound::Max => false,
     };
     let note = |partition: &Ranged<'_>, code: &str, why: &str| Note {
         code: code.to_owned(),
         table: managed.table.name.clone(),
-        message: format!("{} lies before the retention limit but {why}", partition.partition.name),
+        message: format!(
+            "{} lies before the retention limit but {why}",
+            partition.partition.name
+        ),
     };
     let mut expired = Vec::new();
     for range in &managed.ranges {
@@ -98,31 +113,52 @@ fn expired<'a>(managed: &Managed<'a>, inputs: Inputs<'_>) -> (Vec<Ranged<'a>>, V
             continue;
         }
         if !on_grid(range.from) && !on_grid(range.to) {
-            let why = format!("neither of its bounds is the beginning of a {}: left alone as made by hand", calendar.period);
+            let why = format!(
+                "neither of its bounds is the beginning of a {}: left alone as made by hand",
+                calendar.period
+            );
             notes.push(note(range, "not-on-grid", &why));
             continue;
         }
         expired.push(*range);
     }
-    let kept = managed.ranges.iter().filter(|range| !range.partition.detach_pending).count() - expired.len();
+    let kept = managed
+        .ranges
+        .iter()
+        .filter(|range| !range.partition.detach_pending)
+        .count()
+        - expired.len();
     if kept == 0
         && let Some(last) = expired.pop()
     {
-        notes.push(note(&last, "last-partition", "is the last one: run `dbops partitions ensure` first"));
+        notes.push(note(
+            &last,
+            "last-partition",
+            "is the last one: run `dbops partitions ensure` first",
+        ));
     }
     (expired, notes)
 }
 
 /// The first instant that is kept.
 fn cutoff(managed: &Managed<'_>, inputs: Inputs<'_>) -> Option<i128> {
-    managed.policy.retain.map(|retain| managed.calendar.minus(inputs.now, retain))
+    managed
+        .policy
+        .retain
+        .map(|retain| managed.calendar.minus(inputs.now, retain))
 }
 
 /// Refuses to take away a partition that rows of other tables point into: the server would too,
 /// but only after having locked both tables.
 fn referenced(managed: &Managed<'_>, range: Ranged<'_>, answers: &Answers) -> Option<Refusal> {
-    let rows = answers.referenced.iter().find(|rows| rows.partition == range.partition.name)?;
-    let count = rows.count.map_or_else(|| "rows (not countable in time)".to_owned(), |count| format!("{count} rows"));
+    let rows = answers
+        .referenced
+        .iter()
+        .find(|rows| rows.partition == range.partition.name)?;
+    let count = rows.count.map_or_else(
+        || "rows (not countable in time)".to_owned(),
+        |count| format!("{count} rows"),
+    );
     Some(Refusal {
         relation: Some(range.partition.name.clone()),
         ..refusal(
@@ -132,15 +168,28 @@ fn referenced(managed: &Managed<'_>, range: Ranged<'_>, answers: &Answers) -> Op
                 "{count} of {} point into {} by foreign key {}; it is kept",
                 rows.table, range.partition.name, rows.foreign_key
             ),
-            vec![format!("remove or re-point these rows of {} first", rows.table)],
+            vec![format!(
+                "remove or re-point these rows of {} first",
+                rows.table
+            )],
         )
     })
 }
 
-fn detach_and_drop(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, draft: &mut Draft) {
+fn detach_and_drop(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    range: Ranged<'_>,
+    draft: &mut Draft,
+) {
     let policy = managed.policy;
     match policy.expire {
-        Expire::Detach => draft.steps.push(detach(managed, inputs, range, drop_after(managed, inputs, policy.grace))),
+        Expire::Detach => draft.steps.push(detach(
+            managed,
+            inputs,
+            range,
+            drop_after(inputs, policy.grace),
+        )),
         Expire::Drop => {
             let step = detach(managed, inputs, range, inputs.now);
             let mark = mark_of(managed, inputs, range, inputs.now);
@@ -156,17 +205,45 @@ fn detach_and_drop(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>,
         Expire::Archive => draft.refusals.push(refusal(
             policy,
             "archive-not-available",
-            format!("`expire: archive` of {} is not available in this version", policy.table),
+            format!(
+                "`expire: archive` of {} is not available in this version",
+                policy.table
+            ),
             vec!["use `expire: detach` and a long `grace` meanwhile".to_owned()],
         )),
     }
 }
 
-fn drop_after(managed: &Managed<'_>, inputs: Inputs<'_>, grace: CalendarSpan) -> DateTime<Utc> {
-    super::calendar::plus(inputs.now, grace, managed.calendar.zone)
+fn drop_after(inputs: Inputs<'_>, grace: CalendarSpan) -> DateTime<Utc> {
+    let days = |each: u64| {
+        inputs
+            .now
+            .checked_add_days(Days::new(u64::from(grace.count).saturating_mul(each)))
+    };
+    let months = |each: u32| {
+        inputs
+            .now
+            .checked_add_months(Months::new(grace.count.saturating_mul(each)))
+    };
+    let after = match grace.unit {
+        SpanUnit::Hour => inputs
+            .now
+            .checked_add_signed(TimeDelta::hours(i64::from(grace.count))),
+        SpanUnit::Day => days(1),
+        SpanUnit::Week => days(7),
+        SpanUnit::Month => months(1),
+        SpanUnit::Quarter => months(3),
+        SpanUnit::Year => months(12),
+    };
+    after.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn mark_of(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_after: DateTime<Utc>) -> Mark {
+fn mark_of(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    range: Ranged<'_>,
+    drop_after: DateTime<Utc>,
+) -> Mark {
     let axis = managed.calendar.axis;
     Mark {
         parent: managed.table.name.clone(),
@@ -178,7 +255,12 @@ fn mark_of(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_af
     }
 }
 
-fn detach(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_after: DateTime<Utc>) -> Step {
+fn detach(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    range: Ranged<'_>,
+    drop_after: DateTime<Utc>,
+) -> Step {
     let (table, child) = (managed.table, range.partition);
     let mark = mark_of(managed, inputs, range, drop_after);
     let comment = format!(
@@ -187,16 +269,23 @@ fn detach(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_aft
         quote_literal(&mark::write(child.comment.as_deref(), &mark))
     );
     let guard = attached_guard(table.oid, child.oid, &child.name, &child.bound);
-    let alter = format!("alter table only {} detach partition {}", table.name.sql(), child.name.sql());
+    let alter = format!(
+        "alter table only {} detach partition {}",
+        table.name.sql(),
+        child.name.sql()
+    );
     let plain = |acquire, when: &str| Way {
         acquire,
         when: when.to_owned(),
         prepare: Vec::new(),
         statements: vec![guard.clone(), comment.clone(), alter.clone()],
     };
-    let mut ways =
-        vec![plain(Acquire::NoWait, "first: the locks are tried without waiting, so that nobody queues behind dbops")];
-    let concurrently = inputs.catalog.server.version_num >= 140_000 && locks::default_of(table).is_none();
+    let mut ways = vec![plain(
+        Acquire::NoWait,
+        "first: the locks are tried without waiting, so that nobody queues behind dbops",
+    )];
+    let concurrently =
+        inputs.catalog.server.version_num >= 140_000 && locks::default_of(table).is_none();
     if concurrently {
         ways.push(Way {
             acquire: Acquire::Concurrent,
@@ -214,7 +303,11 @@ fn detach(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>, drop_aft
         managed,
         inputs,
         Action::DetachPartition,
-        format!("detach {}; it may be dropped from {} on", child.name, drop_after.format("%Y-%m-%d %H:%M UTC")),
+        format!(
+            "detach {}; it may be dropped from {} on",
+            child.name,
+            drop_after.format("%Y-%m-%d %H:%M UTC")
+        ),
         vec![change(managed, range)],
         locks::detach(table, child),
         ways,
@@ -263,12 +356,20 @@ fn detached<'a>(managed: &Managed<'_>, inputs: Inputs<'a>) -> Vec<(&'a DetachedT
 }
 
 /// Says why a detached table whose time has come cannot be dropped.
-fn not_droppable(managed: &Managed<'_>, inputs: Inputs<'_>, table: &DetachedTable, mark: &Mark) -> Option<Refusal> {
+fn not_droppable(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    table: &DetachedTable,
+    mark: &Mark,
+) -> Option<Refusal> {
     if mark.drop_after > inputs.now {
         return None;
     }
     let refuse = |code: &str, message: String, remedy: String| {
-        Some(Refusal { relation: Some(table.name.clone()), ..refusal(managed.policy, code, message, vec![remedy]) })
+        Some(Refusal {
+            relation: Some(table.name.clone()),
+            ..refusal(managed.policy, code, message, vec![remedy])
+        })
     };
     let attach_again = format!(
         "keep it: attach it again, or take the mark out of its comment: comment on table {} is {};",
@@ -281,7 +382,10 @@ fn not_droppable(managed: &Managed<'_>, inputs: Inputs<'_>, table: &DetachedTabl
     let Some(cutoff) = cutoff(managed, inputs) else {
         return refuse(
             "kept-forever",
-            format!("{} may be dropped since {}, but the policy has no `retain`", table.name, mark.drop_after),
+            format!(
+                "{} may be dropped since {}, but the policy has no `retain`",
+                table.name, mark.drop_after
+            ),
             attach_again,
         );
     };
@@ -298,27 +402,49 @@ fn not_droppable(managed: &Managed<'_>, inputs: Inputs<'_>, table: &DetachedTabl
             );
         }
         Err(why) => {
-            return refuse("unreadable-mark", format!("the mark of {} cannot be read: {why}", table.name), attach_again);
+            return refuse(
+                "unreadable-mark",
+                format!("the mark of {} cannot be read: {why}", table.name),
+                attach_again,
+            );
         }
     }
     if !table.owned {
         return refuse(
             "missing-privilege",
-            format!("role {} does not own {}", inputs.catalog.server.role, table.name),
-            format!("alter table {} owner to {};", table.name.sql(), quote_ident(&managed.table.owner)),
+            format!(
+                "role {} does not own {}",
+                inputs.catalog.server.role, table.name
+            ),
+            format!(
+                "alter table {} owner to {};",
+                table.name.sql(),
+                quote_ident(&managed.table.owner)
+            ),
         );
     }
     if let Some(key) = table.foreign_keys_in.first() {
         return refuse(
             "referenced",
-            format!("{} is referenced by foreign key {} of {}; it is kept", table.name, key.name, key.table),
-            format!("alter table {} drop constraint {};", key.table.sql(), quote_ident(&key.name)),
+            format!(
+                "{} is referenced by foreign key {} of {}; it is kept",
+                table.name, key.name, key.table
+            ),
+            format!(
+                "alter table {} drop constraint {};",
+                key.table.sql(),
+                quote_ident(&key.name)
+            ),
         );
     }
     if !table.dependents.is_empty() {
         return refuse(
             "has-dependents",
-            format!("{} is used by {}; it is kept", table.name, table.dependents.join(", ")),
+            format!(
+                "{} is used by {}; it is kept",
+                table.name,
+                table.dependents.join(", ")
+            ),
             "drop what depends on it first; dbops never drops with CASCADE".to_owned(),
         );
     }
@@ -383,8 +509,14 @@ fn drop_step(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mar
         }],
         doomed.locks.clone(),
         vec![
-            way(Acquire::NoWait, "first: the locks are tried without waiting, so that nobody queues behind dbops"),
-            way(Acquire::ShortWait, "when polling never finds the locks free: waits below the lock budget, with pauses"),
+            way(
+                Acquire::NoWait,
+                "first: the locks are tried without waiting, so that nobody queues behind dbops",
+            ),
+            way(
+                Acquire::ShortWait,
+                "when polling never finds the locks free: waits below the lock budget, with pauses",
+            ),
         ],
     );
     step.hazards.push(Hazard::DropsData);
@@ -393,13 +525,23 @@ fn drop_step(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mar
 }
 
 fn allow_by_plan(managed: &Managed<'_>, step: &mut Step) {
-    step.allowed_by_plan = step.hazards.iter().copied().filter(|hazard| managed.policy.allow.contains(hazard)).collect();
+    step.allowed_by_plan = step
+        .hazards
+        .iter()
+        .copied()
+        .filter(|hazard| managed.policy.allow.contains(hazard))
+        .collect();
 }
 
 /// Makes sure, under the lock, that the table is the one that was planned with, that nothing is
 /// attached to it or it to anything, and that no row in it is younger than the limit: a detached
 /// table takes inserts of any date.
-fn drop_guard(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mark: &Mark) -> String {
+fn drop_guard(
+    managed: &Managed<'_>,
+    inputs: Inputs<'_>,
+    doomed: &Doomed<'_>,
+    mark: &Mark,
+) -> String {
     let name = doomed.name.sql();
     let only = if doomed.partitioned { "" } else { "only " };
     let too_young = cutoff(managed, inputs).map_or_else(String::new, |cutoff| {
@@ -420,7 +562,10 @@ fn drop_guard(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, ma
         name_literal = quote_literal(&name),
         oid = doomed.oid,
         mark = quote_literal(mark::PREFIX),
-        changed = quote_literal(&format!("{} is no longer the detached table that was planned with", doomed.name)),
+        changed = quote_literal(&format!(
+            "{} is no longer the detached table that was planned with",
+            doomed.name
+        )),
     ))
 }
 
@@ -433,7 +578,9 @@ fn attached_guard(parent_oid: u32, child_oid: u32, child: &QualifiedName, bound:
          raise exception using errcode = 'object_not_in_prerequisite_state', message = {};\n  end if;\nend\n",
         quote_literal(&child.sql()),
         quote_literal(bound),
-        quote_literal(&format!("{child} is no longer the partition that was planned with")),
+        quote_literal(&format!(
+            "{child} is no longer the partition that was planned with"
+        )),
     ))
 }
 

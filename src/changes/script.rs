@@ -22,28 +22,57 @@ pub fn attempt(step: &Step, way: &Way, deadlock_timeout_ms: i64) -> Attempt {
         "set local search_path = ''".to_owned(),
         "set local timezone = 'UTC'".to_owned(),
         "set local datestyle = 'ISO, YMD'".to_owned(),
-        format!("set local lock_timeout = '{}ms'", lock_timeout_ms(step, way, deadlock_timeout_ms)),
-        format!("set local statement_timeout = '{}ms'", step.budget.give_up_after.0),
-        format!("set local idle_in_transaction_session_timeout = '{}ms'", (step.budget.max_block.0 * 2).max(1_000)),
+        format!(
+            "set local lock_timeout = '{}ms'",
+            lock_timeout_ms(step, way, deadlock_timeout_ms)
+        ),
+        format!(
+            "set local statement_timeout = '{}ms'",
+            step.budget.give_up_after.0
+        ),
+        format!(
+            "set local idle_in_transaction_session_timeout = '{}ms'",
+            (step.budget.max_block.0 * 2).max(1_000)
+        ),
         "set local client_min_messages = 'warning'".to_owned(),
     ];
     match way.acquire {
         Acquire::NoWait | Acquire::ShortWait => {
-            let nowait = if way.acquire == Acquire::NoWait { " nowait" } else { "" };
+            let nowait = if way.acquire == Acquire::NoWait {
+                " nowait"
+            } else {
+                ""
+            };
             let mut statements = vec!["begin".to_owned()];
             statements.append(&mut settings);
-            statements.extend(step.locks.iter().filter(|lock| lock.explicit).map(|lock| lock_sql(lock, nowait)));
+            statements.extend(
+                step.locks
+                    .iter()
+                    .filter(|lock| lock.explicit)
+                    .map(|lock| lock_sql(lock, nowait)),
+            );
             statements.extend(way.statements.iter().cloned());
             statements.push("commit".to_owned());
-            Attempt { statements, transaction: true }
+            Attempt {
+                statements,
+                transaction: true,
+            }
         }
-        Acquire::Concurrent => Attempt { statements: way.statements.clone(), transaction: false },
+        Acquire::Concurrent => Attempt {
+            statements: way.statements.clone(),
+            transaction: false,
+        },
     }
 }
 
 /// Returns the transaction of one preparing statement.
 pub fn prepare(step: &Step, statements: &[String], deadlock_timeout_ms: i64) -> Attempt {
-    let lock_timeout = step.budget.max_block.0.min(below(deadlock_timeout_ms)).max(SHORTEST_LOCK_TIMEOUT_MS);
+    let lock_timeout = step
+        .budget
+        .max_block
+        .0
+        .min(below(deadlock_timeout_ms))
+        .max(SHORTEST_LOCK_TIMEOUT_MS);
     let mut all = vec![
         "begin".to_owned(),
         "set local search_path = ''".to_owned(),
@@ -53,7 +82,10 @@ pub fn prepare(step: &Step, statements: &[String], deadlock_timeout_ms: i64) -> 
     ];
     all.extend(statements.iter().cloned());
     all.push("commit".to_owned());
-    Attempt { statements: all, transaction: true }
+    Attempt {
+        statements: all,
+        transaction: true,
+    }
 }
 
 /// Session settings around a concurrent statement: its waits are bounded by a client-side clock, because
@@ -63,7 +95,11 @@ pub const CONCURRENT_SESSION: &[&str] = &["set lock_timeout = 0", "set statement
 
 fn lock_sql(lock: &Lock, nowait: &str) -> String {
     let only = if lock.only { "only " } else { "" };
-    format!("lock table {only}{} in {} mode{nowait}", lock.relation.sql(), lock.mode.sql().to_lowercase())
+    format!(
+        "lock table {only}{} in {} mode{nowait}",
+        lock.relation.sql(),
+        lock.mode.sql().to_lowercase()
+    )
 }
 
 /// All waits of one attempt together stay within the budget.

@@ -11,7 +11,9 @@ use super::inputs::{Inputs, bound_text};
 use super::key::{Axis, Bound, INFINITY, NEG_INFINITY};
 use super::period::Period;
 use super::{locks, mark};
-use crate::catalog::{Answers, DefaultQuestion, DefaultRows, Partition, PartitionedTable, Questions, Strategy};
+use crate::catalog::{
+    Answers, DefaultQuestion, DefaultRows, Partition, PartitionedTable, Questions, Strategy,
+};
 use crate::ident::QualifiedName;
 use crate::plan_file::{KeyEncoding, Origin, PartitionPolicy};
 
@@ -114,7 +116,9 @@ pub struct Runway {
 pub fn questions(inputs: Inputs<'_>) -> Questions {
     let mut questions = Questions::default();
     for table in &inputs.catalog.tables {
-        let (Some(default), Some(key)) = (locks::default_of(table), table.key.first()) else { continue };
+        let (Some(default), Some(key)) = (locks::default_of(table), table.key.first()) else {
+            continue;
+        };
         let Some(column) = &key.column else { continue };
         questions.default_ranges.push(DefaultQuestion {
             table: table.name.clone(),
@@ -130,21 +134,42 @@ pub fn questions(inputs: Inputs<'_>) -> Questions {
 
 /// Describes every partitioned table of the catalog.
 pub fn survey(inputs: Inputs<'_>, answers: &Answers) -> Vec<TableSurvey> {
-    inputs.catalog.tables.iter().map(|table| describe(table, inputs, answers)).collect()
+    inputs
+        .catalog
+        .tables
+        .iter()
+        .map(|table| describe(table, inputs, answers))
+        .collect()
 }
 
 fn describe(table: &PartitionedTable, inputs: Inputs<'_>, answers: &Answers) -> TableSurvey {
-    let policy = inputs.policies.iter().find(|policy| policy.table == table.name);
-    let placed = if table.strategy == Strategy::Range { place(table, policy) } else { Err(None) };
+    let policy = inputs
+        .policies
+        .iter()
+        .find(|policy| policy.table == table.name);
+    let placed = if table.strategy == Strategy::Range {
+        place(table, policy)
+    } else {
+        Err(None)
+    };
     let (placed, unreadable) = match placed {
         Ok(placed) => (Some(placed), None),
         Err(why) => (None, why),
     };
     let period = policy
         .map(|policy| (policy.every, policy.time_zone))
-        .or_else(|| placed.as_ref().and_then(|placed| placed.recognised(inputs.policies)));
+        .or_else(|| {
+            placed
+                .as_ref()
+                .and_then(|placed| placed.recognised(inputs.policies))
+        });
     let time_zone = period
-        .filter(|_| !matches!(placed.as_ref().map(|placed| placed.axis), Some(Axis::Date | Axis::Timestamp) | None))
+        .filter(|_| {
+            !matches!(
+                placed.as_ref().map(|placed| placed.axis),
+                Some(Axis::Date | Axis::Timestamp) | None
+            )
+        })
         .map(|(_, zone)| zone.name().to_owned());
     let mut survey = TableSurvey {
         table: table.name.clone(),
@@ -155,21 +180,45 @@ fn describe(table: &PartitionedTable, inputs: Inputs<'_>, answers: &Answers) -> 
         period: period.map(|(period, _)| period),
         time_zone,
         partitions: Vec::with_capacity(table.partitions.len()),
-        rows_estimate: table.partitions.iter().map(|partition| partition.rows_estimate).sum(),
-        bytes: table.partitions.iter().map(|partition| partition.bytes).sum(),
+        rows_estimate: table
+            .partitions
+            .iter()
+            .map(|partition| partition.rows_estimate)
+            .sum(),
+        bytes: table
+            .partitions
+            .iter()
+            .map(|partition| partition.bytes)
+            .sum(),
         oldest: None,
         newest: None,
         gaps: Vec::new(),
         overlaps: Vec::new(),
         default_rows: default_rows(table, answers),
-        pending: table.partitions.iter().filter(|p| p.detach_pending).map(|p| p.name.clone()).collect(),
+        pending: table
+            .partitions
+            .iter()
+            .filter(|p| p.detach_pending)
+            .map(|p| p.name.clone())
+            .collect(),
         detached: detached(table, inputs),
         runway: None,
         unreadable,
     };
     match placed {
-        Some(placed) => placed.fill(table, period.map_or(Tz::UTC, |(_, zone)| zone), inputs.now, &mut survey),
-        None => survey.partitions = table.partitions.iter().map(|p| partition_survey(p, None)).collect(),
+        Some(placed) => placed.fill(
+            table,
+            period.map_or(Tz::UTC, |(_, zone)| zone),
+            inputs.now,
+            &mut survey,
+        ),
+        None => {
+            survey.partitions = table
+                .partitions
+                .iter()
+                .map(|p| partition_survey(p, None))
+                .collect()
+        }
     }
     survey
 }
@@ -180,8 +229,13 @@ struct Placed<'a> {
 }
 
 /// Puts the bounds on an axis; without a policy a bigint or uuid key is not assumed to hold time.
-fn place<'a>(table: &'a PartitionedTable, policy: Option<&PartitionPolicy>) -> Result<Placed<'a>, Option<String>> {
-    let Some(key) = table.key.first().filter(|key| key.column.is_some()) else { return Err(None) };
+fn place<'a>(
+    table: &'a PartitionedTable,
+    policy: Option<&PartitionPolicy>,
+) -> Result<Placed<'a>, Option<String>> {
+    let Some(key) = table.key.first().filter(|key| key.column.is_some()) else {
+        return Err(None);
+    };
     let encoding: Option<KeyEncoding> = policy.and_then(|policy| policy.key);
     let axis = match Axis::for_column(&key.type_name, encoding) {
         Ok(axis) => axis,
@@ -217,19 +271,35 @@ impl Placed<'_> {
         calendar::recognise(self.axis, &zones, &finite)
     }
 
-    fn fill(&self, table: &PartitionedTable, zone: Tz, now: DateTime<Utc>, survey: &mut TableSurvey) {
+    fn fill(
+        &self,
+        table: &PartitionedTable,
+        zone: Tz,
+        now: DateTime<Utc>,
+        survey: &mut TableSurvey,
+    ) {
         let axis = self.axis;
-        let text = |(from, to): (i128, i128)| RangeText { from: edge_text(axis, from), to: edge_text(axis, to) };
+        let text = |(from, to): (i128, i128)| RangeText {
+            from: edge_text(axis, from),
+            to: edge_text(axis, to),
+        };
         survey.partitions = self
             .ranges
             .iter()
             .map(|(partition, from, to)| {
-                partition_survey(partition, Some((bound_text(axis, *from), bound_text(axis, *to))))
+                partition_survey(
+                    partition,
+                    Some((bound_text(axis, *from), bound_text(axis, *to))),
+                )
             })
             .chain(locks::default_of(table).map(|default| partition_survey(default, None)))
             .collect();
         let all = Coverage::of(self.ranges.iter().map(|(_, from, to)| (*from, *to)));
-        survey.gaps = all.ranges().windows(2).map(|pair| text((pair[0].1, pair[1].0))).collect();
+        survey.gaps = all
+            .ranges()
+            .windows(2)
+            .map(|pair| text((pair[0].1, pair[1].0)))
+            .collect();
         survey.overlaps = self
             .ranges
             .windows(2)
@@ -240,19 +310,37 @@ impl Placed<'_> {
         survey.newest = all.ranges().last().map(|range| edge_text(axis, range.1));
         // A partition that is pending detach takes no inserts.
         let live = Coverage::of(
-            self.ranges.iter().filter(|(partition, _, _)| !partition.detach_pending).map(|(_, from, to)| (*from, *to)),
+            self.ranges
+                .iter()
+                .filter(|(partition, _, _)| !partition.detach_pending)
+                .map(|(_, from, to)| (*from, *to)),
         );
-        let calendar = Calendar { period: Period::Day, axis, zone };
+        let calendar = Calendar {
+            period: Period::Day,
+            axis,
+            zone,
+        };
         survey.runway = Some(runway(&live, calendar, now, survey.default_rows.is_some()));
     }
 }
 
-fn runway(live: &Coverage, calendar: Calendar, now: DateTime<Utc>, falls_into_default: bool) -> Runway {
+fn runway(
+    live: &Coverage,
+    calendar: Calendar,
+    now: DateTime<Utc>,
+    falls_into_default: bool,
+) -> Runway {
     let axis = calendar.axis;
-    let until = live.first_uncovered(axis.of_instant(now, calendar.zone)).filter(|until| *until < INFINITY);
-    let until_instant = until.and_then(|until| {
-        let civil = axis.civil(until, calendar.zone)?;
-        calendar::instant(civil, calendar.zone)
+    let until = live
+        .first_uncovered(axis.of_instant(now, calendar.zone))
+        .filter(|until| *until < INFINITY);
+    // Read in UTC a key that is an instant gives that instant; a civil key is one only in a zone.
+    let until_instant = until.and_then(|until| match axis {
+        Axis::Date | Axis::Timestamp => {
+            let micros = Axis::TimestampTz.of_civil(axis.civil(until, Tz::UTC)?, calendar.zone);
+            DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
+        }
+        _ => axis.civil(until, Tz::UTC).map(|civil| civil.and_utc()),
     });
     Runway {
         until: until.map(|until| axis.literal(until)),
@@ -288,7 +376,11 @@ fn key_text(table: &PartitionedTable) -> String {
         .key
         .iter()
         .map(|key| match (&key.column, &key.expression) {
-            (Some(column), _) => format!("{} {}", crate::ident::quote_if_needed(column), key.type_name),
+            (Some(column), _) => format!(
+                "{} {}",
+                crate::ident::quote_if_needed(column),
+                key.type_name
+            ),
             (None, Some(expression)) => expression.clone(),
             (None, None) => "(unknown)".to_owned(),
         })
@@ -299,7 +391,10 @@ fn key_text(table: &PartitionedTable) -> String {
 /// A DEFAULT partition that the answers do not mention was asked about and is empty.
 fn default_rows(table: &PartitionedTable, answers: &Answers) -> Option<DefaultRows> {
     locks::default_of(table)?;
-    let found = answers.default_rows.iter().find(|rows| rows.table == table.name && rows.from.is_none());
+    let found = answers
+        .default_rows
+        .iter()
+        .find(|rows| rows.table == table.name && rows.from.is_none());
     let askable = table.key.first().is_some_and(|key| key.column.is_some());
     Some(found.cloned().unwrap_or_else(|| DefaultRows {
         table: table.name.clone(),

@@ -1,0 +1,16 @@
+//! What the tests stand on: the harness, the shared clusters, the context, the command.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "tools for tests: one that no test needs today stays for the next"
+)]
+
+mod command;
+mod context;
+mod harness;
+mod hold;
+mod servers;
+
+pub(crate) use context::{Ctx, Db};
+pub(crate) use harness::{Module, On, Test, eventually, main, tests};
+pub(crate) use hold::hold_clusters;

@@ -1,0 +1,60 @@
+//! Everything that is tested against real servers: one test binary, one cluster per PostgreSQL
+//! major, a database of its own for each test.
+//!
+//! ```text
+//! cargo test --test it                                   the system's PostgreSQL
+//! DBOPS_TEST_MAJORS=13,system,18 cargo test --test it    these majors (scripts/fetch-postgres 13 18)
+//! DBOPS_TEST_MAJORS=all cargo test --test it             13 to 18 (scripts/fetch-postgres all)
+//! cargo test --test it -- sandbox                        trials whose name contains `sandbox`
+//! ```
+//!
+//! A trial is named `pg15::module::test`. Trials run in parallel and share nothing but the cluster
+//! of their major, which starts when the first of them asks for it and is gone when this process
+//! ends, however it ends. Without a server they fail, each with one line that says what to install;
+//! they are never skipped. The failure of a trial shows what the server logged for it.
+//!
+//! # Adding tests
+//!
+//! A module is one file here, with a `mod` line and an entry in [`MODULES`] below (a trial checks
+//! that none is forgotten). It begins with the list of its tests:
+//!
+//! ```ignore
+//! //! What this file shows.
+//!
+//! use anyhow::Result;
+//!
+//! use crate::common::{Ctx, tests};
+//!
+//! tests!(Ends: ensure_twice_changes_nothing);
+//!
+//! async fn ensure_twice_changes_nothing(ctx: &Ctx) -> Result<()> {
+//!     let db = ctx.db().await?;
+//!     db.run("create table events (id bigint, at timestamptz not null) partition by range (at)").await?;
+//!     let run = ctx.dbops().on(&db).args(["partitions", "ensure"]).run().await?;
+//!     run.exits_with(0)?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `Every` runs on every chosen major, `Ends` on the oldest, the newest and the system's,
+//! `SystemOnly` on the system's. A test is a future on a single-threaded runtime with a time limit;
+//! it waits for conditions with [`common::eventually`], never for a time. The context gives:
+//!
+//! - `ctx.db()`: a fresh database, dropped at the end; with `url`, `client`, `run`, `value`, `connect`;
+//! - `ctx.dbops()`: the built command without anything of the environment, its home an empty folder;
+//! - `ctx.private_cluster()`: a server of the test's own, for settings, TLS files, standbys, PgBouncer;
+//! - `ctx.dir()`: an empty folder; `ctx.major`: the major that the test runs on.
+
+mod common;
+mod sandbox;
+
+use std::process::ExitCode;
+
+use common::Module;
+
+/// Every module of tests, in the order of their names.
+const MODULES: &[&Module] = &[&sandbox::MODULE];
+
+fn main() -> ExitCode {
+    common::main(MODULES)
+}

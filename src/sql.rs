@@ -1,1 +1,337 @@
-//! Index of `sql/catalog/`: every query by name, the variant for a server, the columns it returns.
+//! Index of `sql/catalog/`: each query by name, its variants by server version, its parameters and columns.
+//!
+//! Version choice is a lookup here and an `if` nowhere. Names sort as the type `name` does, which is
+//! collation "C" on every server, so that output order never depends on a database's locale.
+
+use std::ops::RangeInclusive;
+
+use tokio_postgres::types::Type;
+
+/// Major versions that dbops is tested with; below: refused, above: a warning.
+pub const SUPPORTED: RangeInclusive<i32> = 13..=18;
+
+/// One query of `sql/catalog/`.
+#[derive(Debug)]
+pub struct Query {
+    /// Name of the file without `.sql`.
+    pub name: &'static str,
+    /// Texts with the lowest major that understands them, ascending.
+    pub variants: &'static [(i32, &'static str)],
+    /// Types of `$1`, `$2` …
+    pub params: &'static [Type],
+    /// Columns of every variant, in order.
+    pub columns: &'static [(&'static str, Type)],
+}
+
+/// Returns the text for a server: the greatest variant not above `server_version_num`.
+///
+/// Below the lowest variant it is the lowest, and the server says what it does not understand.
+pub fn pick(query: &Query, server_version_num: i32) -> &'static str {
+    let major = server_version_num / 10_000;
+    query
+        .variants
+        .iter()
+        .rev()
+        .find(|(lowest, _)| *lowest <= major)
+        .or(query.variants.first())
+        .map_or("", |(_, text)| text)
+}
+
+macro_rules! catalog_query {
+    ($file:literal) => {
+        include_str!(concat!("../sql/catalog/", $file))
+    };
+}
+
+/// The server and the role.
+pub static SERVER: Query = Query {
+    name: "server",
+    variants: &[(13, catalog_query!("server.sql"))],
+    params: &[],
+    columns: &[
+        ("version_num", Type::INT4),
+        ("version", Type::TEXT),
+        ("database", Type::TEXT),
+        ("role", Type::TEXT),
+        ("superuser", Type::BOOL),
+        ("in_recovery", Type::BOOL),
+        ("default_read_only", Type::BOOL),
+        ("time_zone", Type::TEXT),
+        ("deadlock_timeout_ms", Type::INT8),
+        ("max_locks_per_transaction", Type::INT8),
+        ("encoding", Type::TEXT),
+    ],
+};
+
+/// Partitioned tables.
+pub static TABLES: Query = Query {
+    name: "tables",
+    variants: &[(13, catalog_query!("tables.sql"))],
+    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    columns: &[
+        ("oid", Type::OID),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("owner", Type::TEXT),
+        ("parent_schema", Type::TEXT),
+        ("parent_name", Type::TEXT),
+        ("strategy", Type::TEXT),
+        ("key_columns", Type::TEXT_ARRAY),
+        ("key_types", Type::TEXT_ARRAY),
+        ("key_definition", Type::TEXT),
+        ("tablespace", Type::TEXT),
+        ("access_method", Type::TEXT),
+        ("replica_identity", Type::TEXT),
+        ("replica_index", Type::TEXT),
+        ("row_security", Type::BOOL),
+        ("force_row_security", Type::BOOL),
+        ("comment", Type::TEXT),
+        ("has_acl", Type::BOOL),
+        ("persistence", Type::TEXT),
+        ("owns", Type::BOOL),
+    ],
+};
+
+/// Partitions of tables.
+pub static PARTITIONS: Query = Query {
+    name: "partitions",
+    variants: &[
+        (13, catalog_query!("partitions.sql")),
+        (14, catalog_query!("partitions.pg14.sql")),
+    ],
+    params: &[Type::OID_ARRAY, Type::BOOL],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("oid", Type::OID),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("kind", Type::TEXT),
+        ("bound", Type::TEXT),
+        ("detach_pending", Type::BOOL),
+        ("rows_estimate", Type::INT8),
+        ("bytes", Type::INT8),
+        ("comment", Type::TEXT),
+    ],
+};
+
+/// Columns of relations.
+pub static COLUMNS: Query = Query {
+    name: "columns",
+    variants: &[(13, catalog_query!("columns.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("name", Type::TEXT),
+        ("type_name", Type::TEXT),
+        ("not_null", Type::BOOL),
+        ("identity", Type::TEXT),
+        ("statistics_target", Type::INT4),
+        ("options", Type::TEXT_ARRAY),
+    ],
+};
+
+/// Uniqueness rules of tables.
+pub static UNIQUES: Query = Query {
+    name: "uniques",
+    variants: &[(13, catalog_query!("uniques.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("name", Type::TEXT),
+        ("is_primary", Type::BOOL),
+        ("columns", Type::TEXT_ARRAY),
+    ],
+};
+
+/// Foreign keys from and to tables.
+pub static FOREIGN_KEYS: Query = Query {
+    name: "foreign_keys",
+    variants: &[
+        (13, catalog_query!("foreign_keys.sql")),
+        (17, catalog_query!("foreign_keys.pg17.sql")),
+    ],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("incoming", Type::BOOL),
+        ("name", Type::TEXT),
+        ("other_schema", Type::TEXT),
+        ("other_name", Type::TEXT),
+        ("other_partitioned", Type::BOOL),
+        ("other_lockable", Type::BOOL),
+        ("columns", Type::TEXT_ARRAY),
+        ("referenced_columns", Type::TEXT_ARRAY),
+    ],
+};
+
+/// Row security policies of tables.
+pub static POLICIES: Query = Query {
+    name: "policies",
+    variants: &[(13, catalog_query!("policies.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("name", Type::TEXT),
+        ("permissive", Type::BOOL),
+        ("command", Type::TEXT),
+        ("roles", Type::TEXT_ARRAY),
+        ("using_expression", Type::TEXT),
+        ("check_expression", Type::TEXT),
+    ],
+};
+
+/// Grants on tables and columns.
+pub static GRANTS: Query = Query {
+    name: "grants",
+    variants: &[(13, catalog_query!("grants.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("column_name", Type::TEXT),
+        ("grantee", Type::TEXT),
+        ("privilege", Type::TEXT),
+        ("grantable", Type::BOOL),
+    ],
+};
+
+/// Default privileges of the role's new tables.
+pub static DEFAULT_GRANTS: Query = Query {
+    name: "default_grants",
+    variants: &[(13, catalog_query!("default_grants.sql"))],
+    params: &[],
+    columns: &[
+        ("schema_name", Type::TEXT),
+        ("grantee", Type::TEXT),
+        ("privilege", Type::TEXT),
+        ("grantable", Type::BOOL),
+    ],
+};
+
+/// Schemas in which the role may create.
+pub static SCHEMAS: Query = Query {
+    name: "schemas",
+    variants: &[(13, catalog_query!("schemas.sql"))],
+    params: &[Type::TEXT_ARRAY],
+    columns: &[("schema_name", Type::TEXT)],
+};
+
+/// Declared names that are not partitioned tables.
+pub static OTHERS: Query = Query {
+    name: "others",
+    variants: &[(13, catalog_query!("others.sql"))],
+    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    columns: &[
+        ("oid", Type::OID),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("kind", Type::TEXT),
+    ],
+};
+
+/// Tables that dbops detached.
+pub static DETACHED: Query = Query {
+    name: "detached",
+    variants: &[
+        (13, catalog_query!("detached.sql")),
+        (14, catalog_query!("detached.pg14.sql")),
+    ],
+    params: &[Type::TEXT, Type::BOOL],
+    columns: &[
+        ("oid", Type::OID),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("mark", Type::TEXT),
+        ("owned", Type::BOOL),
+        ("rows_estimate", Type::INT8),
+        ("bytes", Type::INT8),
+    ],
+};
+
+/// Objects that stop the drop of a table.
+pub static DEPENDENTS: Query = Query {
+    name: "dependents",
+    variants: &[(13, catalog_query!("dependents.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[("table_oid", Type::OID), ("dependent", Type::TEXT)],
+};
+
+/// What holds names that new partitions would take.
+pub static NAMES: Query = Query {
+    name: "names",
+    variants: &[(13, catalog_query!("names.sql"))],
+    params: &[
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::OID_ARRAY,
+        Type::TEXT,
+    ],
+    columns: &[
+        ("position", Type::INT8),
+        ("oid", Type::OID),
+        ("kind", Type::TEXT),
+        ("same_columns", Type::BOOL),
+        ("owned", Type::BOOL),
+        ("mark", Type::TEXT),
+    ],
+};
+
+/// Every query, for the tests that prepare them on each supported major.
+pub static ALL: [&Query; 14] = [
+    &COLUMNS,
+    &DEFAULT_GRANTS,
+    &DEPENDENTS,
+    &DETACHED,
+    &FOREIGN_KEYS,
+    &GRANTS,
+    &NAMES,
+    &OTHERS,
+    &PARTITIONS,
+    &POLICIES,
+    &SCHEMAS,
+    &SERVER,
+    &TABLES,
+    &UNIQUES,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_variant_not_above_the_server_is_picked() {
+        let query = Query {
+            name: "three",
+            variants: &[(13, "thirteen"), (14, "fourteen"), (17, "seventeen")],
+            params: &[],
+            columns: &[],
+        };
+        for (version, text) in [
+            (120_022, "thirteen"),
+            (130_000, "thirteen"),
+            (139_999, "thirteen"),
+            (140_000, "fourteen"),
+            (160_014, "fourteen"),
+            (170_000, "seventeen"),
+            (190_000, "seventeen"),
+        ] {
+            assert_eq!(pick(&query, version), text, "server {version}");
+        }
+    }
+
+    #[test]
+    fn variants_ascend_and_begin_at_the_oldest_supported_major() {
+        for query in ALL {
+            assert_eq!(
+                query.variants.first().map(|(lowest, _)| lowest),
+                Some(SUPPORTED.start()),
+                "{}",
+                query.name
+            );
+            assert!(
+                query.variants.is_sorted_by(|a, b| a.0 < b.0),
+                "{}",
+                query.name
+            );
+        }
+    }
+}

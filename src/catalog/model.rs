@@ -220,6 +220,8 @@ pub enum ReplicaIdentity {
     Nothing,
     /// An index of the parent, by name.
     Index(QualifiedName),
+    /// A letter this version of dbops does not know.
+    Other(char),
 }
 
 /// One grant; `grantee` `None` is PUBLIC.

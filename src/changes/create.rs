@@ -191,7 +191,7 @@ fn follow(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     match properties.replica_identity {
         ReplicaIdentity::Full => alter.push("replica identity full".to_owned()),
         ReplicaIdentity::Nothing => alter.push("replica identity nothing".to_owned()),
-        ReplicaIdentity::Default | ReplicaIdentity::Index(_) => {}
+        ReplicaIdentity::Default | ReplicaIdentity::Index(_) | ReplicaIdentity::Other(_) => {}
     }
     if properties.row_security {
         alter.push("enable row level security".to_owned());

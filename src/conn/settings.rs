@@ -1,0 +1,651 @@
+//! Connection settings, resolved from flags, connection string, service file and environment.
+//!
+//! Precedence is libpq's: a connection string beats the service file, which beats the `PG*`
+//! variables, which beat the defaults.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::conninfo::{self, Params};
+use super::keywords::{KEYWORDS, Support};
+use super::{Env, Secret, pgpass, service};
+
+/// What the command line says about the connection; everything optional.
+#[derive(Clone, Default)]
+pub struct Overrides {
+    /// `--database-url`: a URL or `key=value` pairs; takes the place of `DATABASE_URL`.
+    pub database_url: Option<String>,
+    /// Replaces the host.
+    pub host: Option<String>,
+    /// Replaces the port.
+    pub port: Option<String>,
+    /// Replaces the user.
+    pub user: Option<String>,
+    /// Replaces the database.
+    pub dbname: Option<String>,
+}
+
+/// Shows which are given: a connection string may hold a password.
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overrides")
+            .field("database_url", &self.database_url.as_ref().map(|_| "***"))
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("dbname", &self.dbname)
+            .finish()
+    }
+}
+
+/// One server to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name, address, or folder of a Unix socket; what certificates are held against.
+    pub name: String,
+    /// Address to connect to instead of looking the name up.
+    pub address: Option<IpAddr>,
+    /// Port.
+    pub port: u16,
+    /// Password for this host.
+    pub password: Option<Secret>,
+}
+
+impl Host {
+    /// Returns whether this is a Unix socket.
+    pub fn is_socket(&self) -> bool {
+        self.address.is_none() && self.name.starts_with('/')
+    }
+}
+
+/// Displays `host:port`, with brackets around IPv6 addresses and sockets as `folder:port`.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
+        }
+    }
+}
+
+/// Whether and how strictly TLS is used, as libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SslMode {
+    /// Never.
+    Disable,
+    /// Only when the server refuses plain text.
+    Allow,
+    /// When the server offers it.
+    Prefer,
+    /// Always; the certificate is checked only when there is a root certificate file.
+    Require,
+    /// Always; the certificate must come from a known authority.
+    VerifyCa,
+    /// Always; it must also name the host.
+    VerifyFull,
+}
+
+impl SslMode {
+    const NAMES: [(&'static str, Self); 6] = [
+        ("disable", Self::Disable),
+        ("allow", Self::Allow),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+
+    /// Returns libpq's name.
+    pub fn as_str(self) -> &'static str {
+        name_of(&Self::NAMES, self)
+    }
+}
+
+/// Which kind of server a connection must end at, as libpq's `target_session_attrs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetSessionAttrs {
+    /// Any server.
+    Any,
+    /// A session that may write.
+    ReadWrite,
+    /// A session that may not write.
+    ReadOnly,
+    /// A server that is not in recovery.
+    Primary,
+    /// A server in recovery.
+    Standby,
+    /// A server in recovery, else any.
+    PreferStandby,
+}
+
+impl TargetSessionAttrs {
+    const NAMES: [(&'static str, Self); 6] = [
+        ("any", Self::Any),
+        ("read-write", Self::ReadWrite),
+        ("read-only", Self::ReadOnly),
+        ("primary", Self::Primary),
+        ("standby", Self::Standby),
+        ("prefer-standby", Self::PreferStandby),
+    ];
+
+    /// Returns libpq's name.
+    pub fn as_str(self) -> &'static str {
+        name_of(&Self::NAMES, self)
+    }
+}
+
+/// Where the authorities come from that the server's certificate is checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootCert {
+    /// Nowhere: the certificate is not checked.
+    None,
+    /// A PEM file that exists.
+    File(PathBuf),
+    /// The operating system's store (`sslrootcert=system`).
+    System,
+}
+
+/// The protocol versions of TLS that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    V1_2,
+    /// TLS 1.3.
+    V1_3,
+}
+
+/// TLS settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Whether and how strictly.
+    pub mode: SslMode,
+    /// `sslnegotiation=direct`: the handshake comes first, PostgreSQL 17 and later.
+    pub direct: bool,
+    /// Authorities.
+    pub root: RootCert,
+    /// Certificate revocation list.
+    pub crl: Option<PathBuf>,
+    /// Client certificate.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Whether the host's name is sent in clear at the handshake.
+    pub sni: bool,
+    /// Lowest version.
+    pub min_version: TlsVersion,
+    /// Highest version.
+    pub max_version: TlsVersion,
+    /// Channel binding of SCRAM.
+    pub channel_binding: ChannelBinding,
+}
+
+/// Channel binding of SCRAM, as libpq's `channel_binding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// When the server offers it.
+    Prefer,
+    /// Always.
+    Require,
+}
+
+/// TCP settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tcp {
+    /// Whether keep-alive packets are sent.
+    pub keepalives: bool,
+    /// Idle time before the first one.
+    pub idle: Option<Duration>,
+    /// Time between them.
+    pub interval: Option<Duration>,
+    /// How many may stay without an answer.
+    pub count: Option<u32>,
+    /// How long sent data may stay without an answer.
+    pub user_timeout: Option<Duration>,
+}
+
+/// How to reach a database: complete, checked, ready for [`connect`](super::connect).
+///
+/// `Display` gives `user@host:port/database`; neither it nor `Debug` shows a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Servers, tried in this order; never empty.
+    pub hosts: Vec<Host>,
+    /// User.
+    pub user: String,
+    /// Database.
+    pub dbname: String,
+    /// What the sessions call themselves in `pg_stat_activity`, before the purpose is added.
+    pub application_name: String,
+    /// Start-up options that the user asked for.
+    pub options: Option<String>,
+    /// Kind of server that is wanted.
+    pub target_session_attrs: TargetSessionAttrs,
+    /// Whether hosts and addresses are tried in random order.
+    pub random_order: bool,
+    /// Time for one attempt at one address; `None` waits as long as the operating system does.
+    pub connect_timeout: Option<Duration>,
+    /// TLS.
+    pub tls: Tls,
+    /// TCP.
+    pub tcp: Tcp,
+    /// What the user should know, for stderr: an ignored password file.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Resolves the settings of the default connection.
+    ///
+    /// # Errors
+    /// Names the parameter and what it may be; never holds a password.
+    pub fn resolve(overrides: &Overrides, env: &Env) -> Result<Self, String> {
+        let text = overrides
+            .database_url
+            .as_deref()
+            .map(|text| (text, "--database-url"))
+            .or_else(|| env.var("DATABASE_URL").map(|text| (text, "DATABASE_URL")));
+        let mut params = match text {
+            Some((text, source)) => {
+                conninfo::parse(text).map_err(|error| format!("{source}: {error}"))?
+            }
+            None => Params::default(),
+        };
+        apply_overrides(&mut params, overrides)?;
+        Self::from_params(params, env)
+    }
+
+    /// Completes explicit parameters with service file, environment and defaults, and checks them.
+    ///
+    /// # Errors
+    /// Names the parameter and what it may be; never holds a password.
+    pub fn from_params(mut params: Params, env: &Env) -> Result<Self, String> {
+        let service = params.given("service").or(env.var("PGSERVICE"));
+        if let Some(service) = service.filter(|name| !name.is_empty()).map(str::to_owned) {
+            service::apply(&mut params, &service, env)?;
+        }
+        for keyword in KEYWORDS {
+            if let Some(value) = keyword.env.and_then(|name| env.var(name)) {
+                params.set_default(keyword.name, value)?;
+            }
+        }
+        refuse_unsupported(&params)?;
+        build(&params, env)
+    }
+}
+
+/// Displays `user@host:port/database`; several hosts are separated by commas.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@", self.user)?;
+        for (index, host) in self.hosts.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{host}")?;
+        }
+        write!(f, "/{}", self.dbname)
+    }
+}
+
+pub(super) fn apply_overrides(params: &mut Params, overrides: &Overrides) -> Result<(), String> {
+    // Another host makes the address of the old one meaningless.
+    if overrides.host.is_some() {
+        params.set("hostaddr", "")?;
+    }
+    for (name, value) in [
+        ("host", &overrides.host),
+        ("port", &overrides.port),
+        ("user", &overrides.user),
+        ("dbname", &overrides.dbname),
+    ] {
+        if let Some(value) = value {
+            params.set(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_unsupported(params: &Params) -> Result<(), String> {
+    for keyword in KEYWORDS {
+        if let Support::Refused { harmless } = keyword.support
+            && let Some(value) = params.get(keyword.name)
+            && !harmless.contains(&value)
+        {
+            return Err(format!(
+                "connection parameter `{}` is not supported by dbops; take it out",
+                keyword.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn build(params: &Params, env: &Env) -> Result<Settings, String> {
+    let user = params
+        .given("user")
+        .or(env.user())
+        .ok_or("no user for the connection; set PGUSER or write it into the connection URL")?
+        .to_owned();
+    let dbname = params.given("dbname").unwrap_or(&user).to_owned();
+    let mut hosts = hosts(params)?;
+    let mut warnings = Vec::new();
+    match params.given("password").map(Secret::new) {
+        Some(password) => {
+            for host in &mut hosts {
+                host.password = Some(password.clone());
+            }
+        }
+        None => look_up_passwords(&mut hosts, &user, &dbname, params, env, &mut warnings),
+    }
+    Ok(Settings {
+        hosts,
+        user,
+        dbname,
+        application_name: params
+            .given("application_name")
+            .or(params.given("fallback_application_name"))
+            .unwrap_or("dbops")
+            .to_owned(),
+        options: params.given("options").map(str::to_owned),
+        target_session_attrs: choice(
+            params,
+            "target_session_attrs",
+            &TargetSessionAttrs::NAMES,
+            TargetSessionAttrs::Any,
+        )?,
+        random_order: choice(
+            params,
+            "load_balance_hosts",
+            &[("disable", false), ("random", true)],
+            false,
+        )?,
+        connect_timeout: connect_timeout(params)?,
+        tls: tls(params, env)?,
+        tcp: tcp(params)?,
+        warnings,
+    })
+}
+
+fn look_up_passwords(
+    hosts: &mut [Host],
+    user: &str,
+    dbname: &str,
+    params: &Params,
+    env: &Env,
+    warnings: &mut Vec<String>,
+) {
+    let file = params.given("passfile").map(PathBuf::from);
+    let Some(file) = file.or_else(|| env.in_home(".pgpass")) else {
+        return;
+    };
+    match pgpass::read(&file) {
+        Ok(None) => {}
+        Err(warning) => warnings.push(warning),
+        Ok(Some(text)) => {
+            for host in hosts {
+                let lookup = pgpass::Lookup {
+                    host: &host.name,
+                    port: host.port,
+                    dbname,
+                    user,
+                };
+                host.password = pgpass::find(&text, lookup);
+            }
+        }
+    }
+}
+
+fn hosts(params: &Params) -> Result<Vec<Host>, String> {
+    let split = |name| -> Vec<&str> {
+        params
+            .given(name)
+            .map(|text| text.split(',').map(str::trim).collect())
+            .unwrap_or_default()
+    };
+    let (names, addresses, ports) = (split("host"), split("hostaddr"), split("port"));
+    if !names.is_empty() && !addresses.is_empty() && names.len() != addresses.len() {
+        return Err(format!(
+            "`host` names {} servers and `hostaddr` {}; give both the same number",
+            names.len(),
+            addresses.len()
+        ));
+    }
+    let count = names.len().max(addresses.len()).max(1);
+    if ports.len() > 1 && ports.len() != count {
+        return Err(format!(
+            "`port` has {} values for {count} hosts; give one port, or one for each host",
+            ports.len()
+        ));
+    }
+    (0..count)
+        .map(|index| {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or("");
+            let port = parse_port(port)?;
+            let given = names.get(index).copied().unwrap_or("");
+            let address = addresses.get(index).copied().unwrap_or("");
+            host(given, address, port)
+        })
+        .collect()
+}
+
+fn host(name: &str, address: &str, port: u16) -> Result<Host, String> {
+    if name.starts_with('@') {
+        return Err(format!(
+            "host `{name}` is an abstract socket, which dbops does not support"
+        ));
+    }
+    let parsed = match address {
+        "" => None,
+        address => Some(address.parse::<IpAddr>().map_err(|_| {
+            format!("`hostaddr` `{address}` is not a numeric address; use `host` for names")
+        })?),
+    };
+    let name = match (name, address) {
+        ("", "") => default_socket_folder(port),
+        ("", address) => address.to_owned(),
+        (name, _) => name.to_owned(),
+    };
+    Ok(Host {
+        name,
+        address: parsed,
+        port,
+        password: None,
+    })
+}
+
+/// Returns the folder where a server on that port listens; libpq has it compiled in, and the two
+/// usual ones differ by distribution.
+fn default_socket_folder(port: u16) -> String {
+    let [first, _] = pgpass::SOCKET_FOLDERS;
+    pgpass::SOCKET_FOLDERS
+        .into_iter()
+        .find(|folder| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists())
+        .unwrap_or(first)
+        .to_owned()
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    if text.is_empty() {
+        return Ok(5432);
+    }
+    text.parse()
+        .ok()
+        .filter(|&port| port != 0)
+        .ok_or_else(|| format!("port `{text}` is not a number from 1 to 65535"))
+}
+
+/// libpq waits for ever unless told otherwise; a job run by cron must not, so the default is 10 s.
+fn connect_timeout(params: &Params) -> Result<Option<Duration>, String> {
+    Ok(match integer(params, "connect_timeout")? {
+        None => Some(Duration::from_secs(10)),
+        Some(seconds) if seconds <= 0 => None,
+        // libpq rounds 1 up as well, because of how it measures.
+        Some(seconds) => Some(Duration::from_secs(seconds.max(2).unsigned_abs())),
+    })
+}
+
+fn tls(params: &Params, env: &Env) -> Result<Tls, String> {
+    let system_roots = params.given("sslrootcert") == Some("system");
+    let default = if system_roots {
+        SslMode::VerifyFull
+    } else {
+        SslMode::Prefer
+    };
+    let mode = choice(params, "sslmode", &SslMode::NAMES, default)?;
+    if system_roots && mode != SslMode::VerifyFull {
+        return Err(format!(
+            "sslmode `{}` is too weak for sslrootcert=system; use `verify-full`",
+            mode.as_str()
+        ));
+    }
+    let direct = choice(
+        params,
+        "sslnegotiation",
+        &[("postgres", false), ("direct", true)],
+        false,
+    )?;
+    if direct && mode < SslMode::Require {
+        return Err(format!(
+            "sslmode `{}` is too weak for sslnegotiation=direct; use `require` or stronger",
+            mode.as_str()
+        ));
+    }
+    let existing = |name: &str, default: &str| {
+        params.given(name).map(PathBuf::from).or_else(|| {
+            env.in_home(&format!(".postgresql/{default}"))
+                .filter(|path| path.exists())
+        })
+    };
+    let versions = [
+        ("TLSv1", TlsVersion::V1_2),
+        ("TLSv1.1", TlsVersion::V1_2),
+        ("TLSv1.2", TlsVersion::V1_2),
+        ("TLSv1.3", TlsVersion::V1_3),
+    ];
+    let (min_version, max_version) = (
+        choice(
+            params,
+            "ssl_min_protocol_version",
+            &versions,
+            TlsVersion::V1_2,
+        )?,
+        choice(
+            params,
+            "ssl_max_protocol_version",
+            &versions[2..],
+            TlsVersion::V1_3,
+        )?,
+    );
+    if min_version > max_version {
+        return Err("`ssl_min_protocol_version` is above `ssl_max_protocol_version`".to_owned());
+    }
+    Ok(Tls {
+        mode,
+        direct,
+        root: root_cert(params, env, mode)?,
+        crl: existing("sslcrl", "root.crl"),
+        cert: existing("sslcert", "postgresql.crt"),
+        key: existing("sslkey", "postgresql.key"),
+        sni: choice(params, "sslsni", &[("1", true), ("0", false)], true)?,
+        min_version,
+        max_version,
+        channel_binding: choice(
+            params,
+            "channel_binding",
+            &[
+                ("disable", ChannelBinding::Disable),
+                ("prefer", ChannelBinding::Prefer),
+                ("require", ChannelBinding::Require),
+            ],
+            ChannelBinding::Prefer,
+        )?,
+    })
+}
+
+/// A root certificate file that exists makes even `require` check the certificate, as in libpq.
+fn root_cert(params: &Params, env: &Env, mode: SslMode) -> Result<RootCert, String> {
+    if params.given("sslrootcert") == Some("system") {
+        return Ok(RootCert::System);
+    }
+    let path = params
+        .given("sslrootcert")
+        .map(PathBuf::from)
+        .or_else(|| env.in_home(".postgresql/root.crt"));
+    match path {
+        Some(path) if path.exists() => Ok(RootCert::File(path)),
+        path if mode >= SslMode::VerifyCa => Err(format!(
+            "sslmode `{}` needs a root certificate and {}; set sslrootcert (PGSSLROOTCERT) to its file, \
+             or to `system` for the operating system's authorities",
+            mode.as_str(),
+            match path {
+                Some(path) => format!("`{}` does not exist", path.display()),
+                None => "there is no home directory to look in".to_owned(),
+            }
+        )),
+        _ => Ok(RootCert::None),
+    }
+}
+
+fn tcp(params: &Params) -> Result<Tcp, String> {
+    let seconds = |name| {
+        integer(params, name).map(|value| {
+            value
+                .filter(|&seconds| seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
+        })
+    };
+    Ok(Tcp {
+        keepalives: integer(params, "keepalives")? != Some(0),
+        idle: seconds("keepalives_idle")?,
+        interval: seconds("keepalives_interval")?,
+        count: integer(params, "keepalives_count")?
+            .filter(|&count| count > 0)
+            .and_then(|count| u32::try_from(count).ok()),
+        user_timeout: integer(params, "tcp_user_timeout")?
+            .filter(|&ms| ms > 0)
+            .map(|ms| Duration::from_millis(ms.unsigned_abs())),
+    })
+}
+
+fn integer(params: &Params, name: &str) -> Result<Option<i64>, String> {
+    params
+        .given(name)
+        .map(|text| {
+            text.trim()
+                .parse::<i32>()
+                .map(i64::from)
+                .map_err(|_| format!("connection parameter `{name}`: `{text}` is not a number"))
+        })
+        .transpose()
+}
+
+fn choice<T: Copy>(
+    params: &Params,
+    name: &str,
+    choices: &[(&str, T)],
+    default: T,
+) -> Result<T, String> {
+    let Some(text) = params.given(name) else {
+        return Ok(default);
+    };
+    choices
+        .iter()
+        .find(|(choice, _)| *choice == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+            format!(
+                "connection parameter `{name}`: `{text}` is not one of {}",
+                names.join(", ")
+            )
+        })
+}
+
+fn name_of<T: PartialEq>(names: &[(&'static str, T)], wanted: T) -> &'static str {
+    names
+        .iter()
+        .find(|(_, value)| *value == wanted)
+        .map_or("", |(name, _)| name)
+}

@@ -17,3 +17,4 @@ pub mod period;
 pub mod retention;
 pub mod script;
 pub mod survey;
+mod uuid;

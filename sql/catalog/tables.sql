@@ -23,7 +23,7 @@ with recursive wanted (oid) as (
     from wanted as w
     inner join pg_catalog.pg_inherits as i on i.inhparent = w.oid
     inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
-    where c.relkind = 'p' and $1::pg_catalog.text[] is not null
+    where c.relkind = 'p'
 )
 
 select

@@ -17,4 +17,3 @@ pub mod period;
 pub mod retention;
 pub mod script;
 pub mod survey;
-mod uuid;

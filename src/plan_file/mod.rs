@@ -2,10 +2,22 @@
 //!
 //! Does not know a server; everything here works offline.
 
+pub mod diagnose;
+mod document;
 pub mod load;
+mod mask;
 pub mod policy;
+mod position;
+mod read;
+mod scalars;
 pub mod span;
+mod suggest;
 pub mod target;
+mod union;
+mod validate;
+mod validate_policy;
+mod validate_target;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +25,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
+pub use load::{Loaded, Source, load, parse};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
 pub use span::{CalendarSpan, Millis, SpanUnit};
 pub use target::{Target, TargetNode};

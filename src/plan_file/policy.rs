@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CalendarSpan, LockBudget, Origin};
+use super::{CalendarSpan, LockBudget, Origin, scalars};
 use crate::changes::changeset::Hazard;
 use crate::changes::period::Period;
 use crate::ident::QualifiedName;
@@ -19,8 +20,9 @@ pub struct PartitionPolicy {
     pub table: QualifiedName,
     /// Length of a partition.
     pub every: Period,
-    /// Periods to keep ready after the current one (default 3).
+    /// Periods to keep ready after the current one, 1 to 10000 (default 3).
     #[serde(default = "default_premake")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub premake: u32,
     /// How long rows are kept; partitions wholly older are pruned. Omitted: never pruned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +35,7 @@ pub struct PartitionPolicy {
     pub grace: CalendarSpan,
     /// IANA time zone in which periods begin, for `timestamptz`, epoch and uuid keys, and in which
     /// "now" is read for `date` and `timestamp` keys (default UTC).
-    #[serde(default = "default_time_zone")]
+    #[serde(default = "default_time_zone", deserialize_with = "scalars::time_zone")]
     #[schemars(with = "String")]
     pub time_zone: Tz,
     /// Name template of new partitions; the default follows the period, `{table}_{YYYY}_{MM}` for months.
@@ -55,7 +57,12 @@ pub struct PartitionPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tablespace: Option<String>,
     /// Storage parameters of new partitions (a partitioned table itself can hold none).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "scalars::map"
+    )]
+    #[schemars(with = "BTreeMap<String, scalars::Scalar>")]
     pub with: BTreeMap<String, String>,
     /// Makes each new partition itself partitioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +76,22 @@ pub struct PartitionPolicy {
     /// Where the policy stands.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// Reads `start`: a date, or a timestamp without an offset, as civil time in the policy's `time_zone`.
+///
+/// # Errors
+/// Says that the text is neither.
+pub fn parse_start(text: &str) -> Result<NaiveDateTime, String> {
+    let text = text.trim();
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Ok(date.and_time(NaiveTime::MIN));
+    }
+    let spaced = text.replacen('T', " ", 1);
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(&spaced, form).ok())
+        .ok_or_else(|| format!("`{text}` is neither a date nor a timestamp without an offset"))
 }
 
 fn default_premake() -> u32 {
@@ -122,8 +145,10 @@ pub enum SubPartitions {
     /// By hash of columns into `modulus` leaves, named with the suffixes `_h0`, `_h1` …
     Hash {
         /// Columns of the sub-partition key.
+        #[schemars(length(min = 1))]
         columns: Vec<String>,
         /// Number of leaves, 2 to 1024.
+        #[schemars(range(min = 2, max = 1024))]
         modulus: u32,
     },
     /// By list of one column's values; leaves are named by the map's keys.
@@ -131,6 +156,8 @@ pub enum SubPartitions {
         /// Column of the sub-partition key.
         column: String,
         /// Values of each leaf by the leaf's name suffix.
+        #[serde(deserialize_with = "scalars::lists")]
+        #[schemars(with = "BTreeMap<String, Vec<scalars::Scalar>>")]
         values: BTreeMap<String, Vec<String>>,
         /// Whether a DEFAULT leaf, suffix `_default`, takes all other values.
         #[serde(default)]

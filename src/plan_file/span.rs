@@ -5,6 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const SPAN_WANTED: &str = "write a count and a unit: `24 months`, `90 days`, `1 year`";
+const MILLIS_WANTED: &str = "write a count and a unit: `100ms`, `60s`, `2m`, `1h`";
+
 /// A unit of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,8 +47,7 @@ impl Serialize for CalendarSpan {
 
 impl<'de> Deserialize<'de> for CalendarSpan {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        super::scalars::with_unit(deserializer, SPAN_WANTED)
     }
 }
 
@@ -73,7 +75,7 @@ impl std::str::FromStr for CalendarSpan {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "write a count and a unit: `24 months`, `90 days`, `1 year`";
+        let wanted = SPAN_WANTED;
         let text = text.trim();
         let digits = text.chars().take_while(char::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
@@ -87,6 +89,7 @@ impl std::str::FromStr for CalendarSpan {
             "month" | "months" => SpanUnit::Month,
             "quarter" | "quarters" => SpanUnit::Quarter,
             "year" | "years" => SpanUnit::Year,
+            "" => return Err(format!("`{text}` has no unit; {wanted}")),
             other => {
                 return Err(format!(
                     "`{other}` in `{text}` is not one of hour, day, week, month, quarter, year; {wanted}"
@@ -119,8 +122,7 @@ impl Serialize for Millis {
 
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        super::scalars::with_unit(deserializer, MILLIS_WANTED)
     }
 }
 
@@ -140,7 +142,7 @@ impl std::str::FromStr for Millis {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "write a count and a unit: `100ms`, `60s`, `2m`, `1h`";
+        let wanted = MILLIS_WANTED;
         let text = text.trim();
         let digits = text.chars().take_while(char::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
@@ -152,6 +154,7 @@ impl std::str::FromStr for Millis {
             "s" => 1_000,
             "m" | "min" => 60_000,
             "h" => 3_600_000,
+            "" => return Err(format!("`{text}` has no unit; {wanted}")),
             other => {
                 return Err(format!(
                     "`{other}` in `{text}` is not one of ms, s, m, h; {wanted}"

@@ -479,7 +479,11 @@ impl Cluster {
             .stderr(Stdio::piped());
         if let Some(password) = &self.password {
             let file = self.home.write("password", password.as_bytes())?;
-            command.arg("--pwfile").arg(file);
+            // Before 14 initdb stores an MD5 hash unless it knows that SCRAM will be asked for.
+            command
+                .arg("--auth-host=scram-sha-256")
+                .arg("--pwfile")
+                .arg(file);
         }
         self.home.account().apply(&mut command);
         let output = tokio::process::Command::from(command)

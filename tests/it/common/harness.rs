@@ -152,7 +152,7 @@ fn run(servers: &Arc<Servers>, major: &Major, test: &Test) -> Result<(), Failed>
     }));
     let message = match outcome {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("{error:?}")),
+        Ok(Err(error)) => Some(chain_text(&error)),
         Err(panic) => Some(panic_text(panic.as_ref())),
     };
     // The logs first: they hold nothing about the clean-up then.
@@ -163,6 +163,12 @@ fn run(servers: &Arc<Servers>, major: &Major, test: &Test) -> Result<(), Failed>
         (None, Err(error)) => Err(format!("cleaning up: {error:#}").into()),
         (None, Ok(())) => Ok(()),
     }
+}
+
+/// One line for each cause. The debug form would add a backtrace, which leads into the harness.
+fn chain_text(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  because: ")
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

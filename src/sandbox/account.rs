@@ -35,6 +35,11 @@ impl Account {
         )
     }
 
+    /// Returns whether servers run as the caller itself.
+    pub(super) fn is_the_caller(self) -> bool {
+        self.switch_to.is_none()
+    }
+
     /// Makes a command run as this user. Its other groups are dropped by the standard library.
     pub(super) fn apply(self, command: &mut Command) {
         if let Some((uid, gid)) = self.switch_to {

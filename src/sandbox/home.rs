@@ -24,7 +24,12 @@ impl Home {
     /// Makes the folder and starts its guard. `pid_file` is where the server will write its
     /// process id, relative to the folder.
     pub(super) fn create(account: Account, pid_file: &str) -> Result<Self> {
-        let dir = create_dir(&std::env::temp_dir())
+        // A temporary folder of the caller's may be closed to the user that the server runs as.
+        let preferred = match account.is_the_caller() {
+            true => std::env::temp_dir(),
+            false => PathBuf::from("/tmp"),
+        };
+        let dir = create_dir(&preferred)
             .or_else(|_| create_dir(Path::new("/tmp")))
             .context("making the folder of a throw-away server")?;
         let guard = match Guard::start(&dir, &dir.join(pid_file)) {

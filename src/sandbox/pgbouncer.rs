@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -197,6 +197,11 @@ impl PgBouncer {
     /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the folder of its configuration, log and Unix socket.
+    pub fn dir(&self) -> &Path {
+        self.home.dir()
     }
 
     /// Returns the process id.

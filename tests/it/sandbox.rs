@@ -117,7 +117,7 @@ async fn pgbouncer_pools_in_transaction_mode(ctx: &Ctx) -> Result<()> {
             .await?;
         let first = connect(&pool.url_for("postgres")).await?;
         let second = connect(&pool.url_for("postgres")).await?;
-        // simple_query, because prepared statements do not survive the pool.
+        // Without a named prepared statement: those do not survive the pool.
         let backend = async |client: &tokio_postgres::Client| -> Result<String> {
             let rows = client
                 .query_typed("select pg_backend_pid()::text", &[])
@@ -151,6 +151,7 @@ async fn nothing_stays_when_the_owner_is_killed(ctx: &Ctx) -> Result<()> {
     let bin = ctx.private_cluster()?.install().bin().to_owned();
     let mut owner = Command::new(std::env::current_exe()?)
         .env("DBOPS_TEST_HOLD_CLUSTERS", bin)
+        .env("DBOPS_TEST_HOLD_PGBOUNCER", ctx.pgbouncer()?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -163,7 +164,7 @@ async fn nothing_stays_when_the_owner_is_killed(ctx: &Ctx) -> Result<()> {
             None => break,
         }
     }
-    ensure!(places.len() == 2, "the owner did not start its clusters");
+    ensure!(places.len() == 3, "the owner did not start its servers");
     for (dir, port) in &places {
         ensure!(dir.is_dir());
         TcpStream::connect(("127.0.0.1", *port))?;

@@ -70,8 +70,11 @@ pub(crate) use tests;
 /// Runs what the command line asks for.
 pub(crate) fn main(modules: &'static [&'static Module]) -> ExitCode {
     // A process that holds clusters until it is killed: see the tests of the sandbox.
-    if let Some(bin) = std::env::var_os("DBOPS_TEST_HOLD_CLUSTERS") {
-        return super::hold_clusters(Path::new(&bin));
+    if let (Some(bin), Some(pgbouncer)) = (
+        std::env::var_os("DBOPS_TEST_HOLD_CLUSTERS"),
+        std::env::var_os("DBOPS_TEST_HOLD_PGBOUNCER"),
+    ) {
+        return super::hold_clusters(Path::new(&bin), Path::new(&pgbouncer));
     }
     let arguments = Arguments::from_args();
     let env = |name: &str| std::env::var_os(name);

@@ -10,12 +10,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use dbops::sandbox::{Auth, Cluster, PgInstall};
+use dbops::sandbox::{Auth, Cluster, PgBouncer, PgInstall};
 
-/// Starts a primary and a standby from these binaries, prints their folders and ports, and holds
+/// Starts a primary, a standby and a PgBouncer from these binaries, prints their folders and ports, and holds
 /// them until stdin is closed.
-pub(crate) fn hold_clusters(bin: &Path) -> ExitCode {
-    match hold(bin) {
+pub(crate) fn hold_clusters(bin: &Path, pgbouncer: &Path) -> ExitCode {
+    match hold(bin, pgbouncer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -24,7 +24,7 @@ pub(crate) fn hold_clusters(bin: &Path) -> ExitCode {
     }
 }
 
-fn hold(bin: &Path) -> Result<()> {
+fn hold(bin: &Path, pgbouncer: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -35,6 +35,9 @@ fn hold(bin: &Path) -> Result<()> {
     for cluster in [&primary, &standby] {
         println!("{} {}", cluster.socket_dir().display(), cluster.port());
     }
+    let pool = PgBouncer::builder(pgbouncer.to_owned(), &primary);
+    let pool = runtime.block_on(pool.start())?;
+    println!("{} {}", pool.dir().display(), pool.port());
     println!("ready");
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())

@@ -34,7 +34,7 @@ pub struct Mark {
 /// The text has no `undefined` part: the JSON of [`Mark`] between [`PREFIX`] and `]`.
 pub fn write(comment: Option<&str>, mark: &Mark) -> String {
     let json = serde_json::to_string(mark).unwrap_or_default();
-    match strip(comment.unwrap_or_default()) {
+    match strip(comment.unwrap_or_default()).trim_end() {
         "" => format!("{PREFIX}{json}]"),
         own => format!("{own}\n{PREFIX}{json}]"),
     }

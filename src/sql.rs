@@ -1,7 +1,8 @@
 //! Index of `sql/catalog/`: each query by name, its variants by server version, its parameters and columns.
 //!
 //! Version choice is a lookup here and an `if` nowhere. Names sort as the type `name` does, which is
-//! collation "C" on every server, so that output order never depends on a database's locale.
+//! collation "C" on every server, and what a union sorts as text is sorted again in Rust, so that
+//! output order never depends on a database's locale.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
 -- Partitions of the tables in $1, DEFAULT and foreign ones included (nothing can be pending detach before PostgreSQL 14, and reltuples 0 on no page means never analyzed); sizes only where $2 asks for them.
--- The bound holds constants only, so pg_get_expr is given no relation: with one, newer servers would lock it.
+-- What holds no rows itself has no estimate and no size here. The bound holds constants only, so pg_get_expr is given no relation: with one, the server would lock it.
 select
     i.inhparent as table_oid,
     c.oid,
@@ -9,41 +9,10 @@ select
     pg_catalog.pg_get_expr(c.relpartbound, 0::pg_catalog.oid) as bound,
     false::pg_catalog.bool as detach_pending,
     case
-        when c.relkind = 'p' then (
-            with recursive below (oid) as (
-                select c.oid
-                union all
-                select b.inhrelid
-                from below
-                inner join pg_catalog.pg_inherits as b on b.inhparent = below.oid
-            )
-
-            select
-                case
-                    when pg_catalog.bool_and(leaf.reltuples > 0 or leaf.relpages > 0)
-                        then pg_catalog.sum(leaf.reltuples)::pg_catalog.int8
-                end
-            from below
-            inner join pg_catalog.pg_class as leaf on leaf.oid = below.oid
-            where leaf.relkind <> 'p'
-        )
-        when c.reltuples > 0 or c.relpages > 0 then c.reltuples::pg_catalog.int8
+        when c.relkind <> 'p' and (c.reltuples > 0 or c.relpages > 0) then c.reltuples::pg_catalog.int8
     end as rows_estimate,
     case
-        when not $2::pg_catalog.bool then null
-        when c.relkind = 'p' then (
-            with recursive below (oid) as (
-                select c.oid
-                union all
-                select b.inhrelid
-                from below
-                inner join pg_catalog.pg_inherits as b on b.inhparent = below.oid
-            )
-
-            select pg_catalog.sum(pg_catalog.pg_total_relation_size(below.oid))::pg_catalog.int8
-            from below
-        )
-        else pg_catalog.pg_total_relation_size(c.oid)
+        when $2::pg_catalog.bool and c.relkind not in ('p', 'f') then pg_catalog.pg_total_relation_size(c.oid)
     end as bytes,
     d.description as comment
 from pg_catalog.pg_inherits as i

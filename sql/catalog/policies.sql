@@ -1,4 +1,5 @@
 -- Row security policies of the tables in $1; a null among the roles is PUBLIC.
+-- The server takes ACCESS SHARE on a table for a moment while it writes such an expression out.
 select
     p.polrelid as table_oid,
     p.polname::pg_catalog.text as name,

@@ -111,7 +111,7 @@ async fn default_rows(
     let look = Look {
         what: format!("counting rows in {}", first.default),
         timeout_ms: COUNT_TIMEOUT_MS,
-        sql: count_ranges(first),
+        sql: count_ranges(questions, first),
     };
     let params: [(&(dyn ToSql + Sync), Type); 2] =
         [(&froms, Type::TEXT_ARRAY), (&tos, Type::TEXT_ARRAY)];
@@ -146,7 +146,7 @@ async fn default_rows(
 
 /// One statement for all ranges: one pass over the table, or over the part of its index between the
 /// lowest and the highest bound.
-fn count_ranges(question: &DefaultQuestion) -> String {
+fn count_ranges(questions: &[&DefaultQuestion], question: &DefaultQuestion) -> String {
     let column = quote_ident(&question.column);
     // `format_type`'s own text, which the server quotes where it must.
     let type_name = &question.type_name;
@@ -157,6 +157,18 @@ fn count_ranges(question: &DefaultQuestion) -> String {
         }
         _ => format!("pg_catalog.{function}(d.{column})::pg_catalog.text"),
     };
+    // An index can be used only where every range has that end.
+    let mut within = String::new();
+    if questions.iter().all(|question| question.from.is_some()) {
+        within.push_str(&format!(
+            " and d.{column} >= (select r.low from asked as r order by r.low limit 1)"
+        ));
+    }
+    if questions.iter().all(|question| question.to.is_some()) {
+        within.push_str(&format!(
+            " and d.{column} < (select r.high from asked as r order by r.high desc limit 1)"
+        ));
+    }
     format!(
         "with asked as materialized (
             select r.position, r.low::{type_name} as low, r.high::{type_name} as high
@@ -174,7 +186,7 @@ fn count_ranges(question: &DefaultQuestion) -> String {
         inner join asked as r
             on (r.low is null or d.{column} >= r.low) and (r.high is null or d.{column} < r.high)
         where
-            d.{column} is not null
+            d.{column} is not null{within}
         group by r.position
         order by r.position",
         min = extreme("min"),

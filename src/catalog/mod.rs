@@ -1,7 +1,8 @@
 //! What the server says now, read in one read-only transaction, as plain data.
 //!
 //! Rows become structs here and nowhere else; nothing here decides anything. No query takes a lock
-//! above ACCESS SHARE on a user's table, and [`read`] without sizes takes next to none at all.
+//! above ACCESS SHARE on a user's table; [`read`] without sizes takes none at all, but for a moment on
+//! tables with a row security policy or an expression in their key.
 
 mod answer;
 mod detached;

@@ -40,6 +40,11 @@ pub enum Sizes {
     Measure,
 }
 
+/// Over thousands of partitions the planner's estimates call for compiling these queries and for
+/// parallel workers, either of which takes longer than running them.
+const FOR_CATALOG_QUERIES: &str =
+    "set local jit = off; set local max_parallel_workers_per_gather = 0";
+
 /// Reads the catalog.
 ///
 /// The caller opens the transaction: repeatable read, read only, empty search_path, TimeZone UTC and
@@ -48,6 +53,9 @@ pub enum Sizes {
 /// # Errors
 /// Names the query that failed; a server older than PostgreSQL 13 is refused.
 pub async fn read(tx: &Transaction<'_>, scope: &Scope) -> Result<Catalog> {
+    tx.batch_execute(FOR_CATALOG_QUERIES)
+        .await
+        .context("preparing to read the catalog")?;
     let (server, reader) = server::read(tx).await?;
     read_tables(&reader, scope, server)
         .await
@@ -98,6 +106,7 @@ async fn read_tables(reader: &Reader<'_>, scope: &Scope, server: super::Server) 
         table.properties.grants = tables.with_acl.contains(&oid).then_some(granted);
         table.rights.creates_in.clone_from(&creates_in);
     }
+    partitions::sum_up(&mut tables.list, scope.sizes);
     for other in &mut others {
         other.columns = columns.remove(&other.oid).unwrap_or_default();
         other.uniques = uniques.remove(&other.oid).unwrap_or_default();

@@ -45,15 +45,17 @@
 //! - `ctx.private_cluster()`: a server of the test's own, for settings, TLS files, standbys, PgBouncer;
 //! - `ctx.dir()`: an empty folder; `ctx.major`: the major that the test runs on.
 
+mod catalog;
 mod common;
 mod sandbox;
+mod sql;
 
 use std::process::ExitCode;
 
 use common::Module;
 
 /// Every module of tests, in the order of their names.
-const MODULES: &[&Module] = &[&sandbox::MODULE];
+const MODULES: &[&Module] = &[&catalog::MODULE, &sandbox::MODULE, &sql::MODULE];
 
 fn main() -> ExitCode {
     common::main(MODULES)

@@ -32,10 +32,6 @@ pub(crate) struct Module {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum On {
     /// Each.
-    #[expect(
-        dead_code,
-        reason = "for modules whose behaviour differs between majors"
-    )]
     Every,
     /// The oldest, the newest and the system's.
     Ends,

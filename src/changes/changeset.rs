@@ -96,6 +96,16 @@ pub enum Hazard {
     LosesForeignKey,
 }
 
+impl Hazard {
+    /// Returns the name used in plan files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DropsData => "drops-data",
+            Self::LosesForeignKey => "loses-foreign-key",
+        }
+    }
+}
+
 /// One statement or one short transaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {

@@ -1,0 +1,178 @@
+//! What running a changeset did, as plain data.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::changes::changeset::{Acquire, Action, Hazard, PartitionChange};
+use crate::failure::Exit;
+use crate::ident::QualifiedName;
+
+/// The report of a run: one entry a step, in the changeset's order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Number of the run in the history, where one was written.
+    pub run: Option<i64>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Steps in order.
+    pub steps: Vec<StepOutcome>,
+    /// Sum over the steps of what other sessions waited behind dbops.
+    pub blocked: Blocked,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+    /// What kept the history from being written, where something did.
+    pub history_warning: Option<String>,
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepOutcome {
+    /// The step's number in the changeset.
+    pub id: u32,
+    /// The table.
+    pub table: QualifiedName,
+    /// What the step does.
+    pub action: Action,
+    /// The same for people.
+    pub summary: String,
+    /// The partitions it is about.
+    pub partitions: Vec<PartitionChange>,
+    /// How it ended.
+    pub status: Status,
+    /// The way that ran, or was tried last.
+    pub way: Option<Acquire>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Milliseconds from the first attempt to the last one's begin: time spent on getting the locks.
+    pub lock_wait_ms: u64,
+    /// Milliseconds of the last attempt.
+    pub duration_ms: u64,
+    /// What other sessions waited behind this step.
+    pub blocked: Blocked,
+    /// Who kept dbops from its locks, where it was deferred.
+    pub blockers: Vec<Blocker>,
+    /// Hazards that were not allowed, where it was refused.
+    pub refused_hazards: Vec<Hazard>,
+    /// Why it was refused, failed or deferred.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It ran.
+    Done,
+    /// A hazard of it is not allowed; not tried.
+    Refused,
+    /// The lock budget was not enough; nothing was harmed.
+    Deferred,
+    /// The server refused a statement; the transaction was rolled back.
+    Failed,
+    /// A step that it needs did not succeed, or the run ended before it.
+    Skipped,
+    /// A signal ended it; the statement was cancelled.
+    Interrupted,
+}
+
+impl Status {
+    /// Returns the words used in reports and in the history.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Deferred => "deferred",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What other sessions waited behind dbops, as the observer measured it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Waits that were seen: a session that waits twice counts twice.
+    pub count: u32,
+    /// Those of them for a lock that writes (any above that of SELECT and SELECT FOR UPDATE).
+    pub writers: u32,
+    /// The longest single wait in milliseconds.
+    pub longest_ms: f64,
+    /// Samples taken; 0 means that nothing was measured.
+    pub samples: u64,
+    /// Longest time between two samples in milliseconds: a wait shorter than this can go unseen.
+    pub resolution_ms: f64,
+    /// The waits, longest first, at most twenty.
+    pub waits: Vec<Wait>,
+}
+
+/// One session's wait behind dbops.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Its process id on the server.
+    pub pid: i32,
+    /// Its `application_name`.
+    pub application: Option<String>,
+    /// `client backend`, `autovacuum worker` …
+    pub backend_type: Option<String>,
+    /// Lock mode it waited for, `RowExclusiveLock`.
+    pub mode: String,
+    /// How long it waited, in milliseconds.
+    pub waited_ms: f64,
+}
+
+/// A session that kept dbops from a lock. No query text: it can hold secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// Its process id on the server.
+    pub pid: i32,
+    /// The relation it holds, quoted where needed; `None` for a snapshot or a transaction that is waited for.
+    pub relation: Option<String>,
+    /// The mode it holds, `AccessShareLock`.
+    pub mode: Option<String>,
+    /// Its role.
+    pub role: Option<String>,
+    /// Its `application_name`.
+    pub application: Option<String>,
+    /// `active`, `idle in transaction` …; `None`: hidden from this role.
+    pub state: Option<String>,
+    /// `client backend`, `autovacuum worker` …
+    pub backend_type: Option<String>,
+    /// Age of its transaction in seconds.
+    pub transaction_seconds: Option<f64>,
+    /// Age of its current statement in seconds.
+    pub query_seconds: Option<f64>,
+}
+
+impl Blocked {
+    /// Adds another measurement: counts add up, the longest wait stays.
+    pub fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.writers += other.writers;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+        self.samples += other.samples;
+        self.resolution_ms = self.resolution_ms.max(other.resolution_ms);
+        self.waits.extend(other.waits.iter().cloned());
+        self.waits.sort_by(|a, b| b.waited_ms.total_cmp(&a.waited_ms).then(a.pid.cmp(&b.pid)));
+        self.waits.truncate(20);
+    }
+}
+
+impl Outcome {
+    /// Returns the exit code that the steps lead to.
+    pub fn exit(&self) -> Exit {
+        let of = |status| match status {
+            Status::Done | Status::Skipped => Exit::Done,
+            Status::Refused => Exit::Refused,
+            Status::Deferred => Exit::Deferred,
+            Status::Failed => Exit::PartWay,
+            Status::Interrupted => Exit::Interrupted,
+        };
+        let worst = self.steps.iter().map(|step| of(step.status)).fold(Exit::Done, Exit::worst);
+        if self.interrupted { Exit::Interrupted } else { worst }
+    }
+}

@@ -15,5 +15,6 @@ mod minors;
 pub mod names;
 pub mod period;
 pub mod retention;
+pub mod saved;
 pub mod script;
 pub mod survey;

@@ -1,8 +1,100 @@
 //! The command line: one file per command, its arguments beside what it runs. clap stays here.
+//!
+//! This room alone reads the clock, the environment and the terminal; everything below gets them as
+//! arguments.
+
+mod apply;
+mod change;
+mod completions;
+mod context;
+mod diff;
+mod history;
+mod man;
+mod partitions;
+mod schema;
+mod signals;
+mod ui;
 
 use std::process::ExitCode;
 
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::context::{Context, GlobalArgs};
+use crate::conn::failure::describe_error;
+use crate::failure::{Exit, exit_of, hints_of};
+
+/// Keep PostgreSQL partitions in the state that plan files in git declare
+#[derive(Debug, Parser)]
+#[command(name = "dbops", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 findings, 2 usage or connection, 3 unknown, 4 refused, 5 stopped part-way, \
+6 deferred, 130 interrupted.")]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, list and prune range partitions
+    Partitions(partitions::Group),
+    /// Show what ensure would do
+    Diff(diff::Args),
+    /// Run a saved changeset
+    Apply(apply::Args),
+    /// Show what dbops did in a database
+    History(history::Args),
+    /// Print the JSON Schema of plan files
+    Schema(schema::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one page a command
+    Man(man::Args),
+}
+
 /// Parses the command line, runs the command and maps the outcome to an exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // A closed pipe is not a failure.
+            let _ = error.print();
+            return ExitCode::from(code.code());
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(Exit::Usage.code());
+        }
+    };
+    let context = Context::new(cli.global);
+    let result = match cli.command {
+        Command::Partitions(group) => partitions::run(group, &context),
+        Command::Diff(args) => diff::run(args, &context),
+        Command::Apply(args) => apply::run(args, &context),
+        Command::History(args) => history::run(args, &context),
+        Command::Schema(args) => schema::run(args, &context),
+        Command::Completions(args) => completions::run(args, &context),
+        Command::Man(args) => man::run(args, &context),
+    };
+    let exit = match result {
+        Ok(exit) => exit,
+        Err(error) => {
+            context.ui.error(&describe_error(&error));
+            for hint in hints_of(&error) {
+                context.ui.hint(&hint);
+            }
+            exit_of(&error)
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// The whole command line, for completions and manual pages too.
+fn command() -> clap::Command {
+    Cli::command()
 }

@@ -1,1 +1,9 @@
 //! Values in, text out: one file per output format. No client, no clock, no terminal.
+
+pub mod changeset;
+pub mod history;
+pub mod json;
+pub mod outcome;
+pub mod sql;
+pub mod survey;
+pub mod words;

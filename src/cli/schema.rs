@@ -1,0 +1,15 @@
+//! `dbops schema`.
+
+use super::context::Context;
+use crate::failure::Exit;
+use crate::plan_file::json_schema;
+use crate::render::json::pretty;
+
+/// Print the JSON Schema of plan files, for editors
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_: Args, context: &Context) -> anyhow::Result<Exit> {
+    context.ui.result(&pretty(&json_schema()))?;
+    Ok(Exit::Done)
+}

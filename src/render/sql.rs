@@ -1,0 +1,55 @@
+//! A changeset as SQL: exactly the statements that would run, every way of a step with its condition.
+
+use std::fmt::Write;
+
+use super::words::clean;
+use crate::changes::changeset::{Acquire, Changeset};
+use crate::changes::script;
+
+/// Renders the statements; `deadlock_timeout_ms` is the server's, which the time-outs stay below.
+///
+/// Ways after a step's first one are comments: only one way of a step runs.
+pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "-- dbops {} on database {}, as of {}",
+        changeset.command,
+        clean(&changeset.database),
+        changeset.as_of.format("%Y-%m-%d %H:%M:%S UTC")
+    );
+    for refusal in &changeset.refusals {
+        let _ = writeln!(out, "-- refused [{}] {}", refusal.code, comment(&refusal.message));
+    }
+    for step in &changeset.steps {
+        let _ = writeln!(out, "\n-- step {}: {}", step.id, comment(&step.summary));
+        for hazard in &step.hazards {
+            let _ = writeln!(out, "-- hazard: {}", hazard.name());
+        }
+        for (at, way) in step.ways.iter().enumerate() {
+            let _ = writeln!(out, "-- {}", comment(&way.when));
+            let prefix = if at == 0 { "" } else { "--   " };
+            let mut attempts = Vec::new();
+            if !way.prepare.is_empty() {
+                attempts.push(script::prepare(step, &way.prepare, deadlock_timeout_ms));
+            }
+            attempts.push(script::attempt(step, way, deadlock_timeout_ms));
+            for attempt in attempts {
+                for statement in attempt.statements {
+                    for line in format!("{statement};").lines() {
+                        let _ = writeln!(out, "{prefix}{line}");
+                    }
+                }
+            }
+            if way.acquire == Acquire::Concurrent {
+                let _ = writeln!(out, "-- outside a transaction; dbops cancels it after {}", step.budget.give_up_after);
+            }
+        }
+    }
+    out
+}
+
+/// A line break in a name must not end a comment.
+fn comment(text: &str) -> String {
+    clean(&text.replace('\n', " "))
+}

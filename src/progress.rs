@@ -19,9 +19,17 @@ pub struct Progress {
 impl Progress {
     /// Makes a bar for so many steps; hidden where nobody would see it.
     pub fn new(steps: usize) -> Self {
-        let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
-        let template = if steps < FEW { "{spinner} {msg}" } else { "{bar:24} {pos}/{len} {msg} {eta}" };
+        let template = if steps < FEW {
+            "{spinner} {msg}"
+        } else {
+            "{bar:24} {pos}/{len} {msg} {eta}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -41,7 +49,10 @@ impl Events for Progress {
     }
 
     fn step_waits(&mut self, step: &Step, attempts: u32) {
-        self.bar.set_message(format!("{} (waiting for its locks, attempt {attempts})", step.summary));
+        self.bar.set_message(format!(
+            "{} (waiting for its locks, attempt {attempts})",
+            step.summary
+        ));
     }
 
     fn step_ended(&mut self, _: &StepOutcome) {

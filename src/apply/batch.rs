@@ -1,5 +1,8 @@
 //! Sends the statements of one attempt and says how they ended.
-#![expect(clippy::disallowed_methods, reason = "this is where a changeset's statements run")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is where a changeset's statements run"
+)]
 
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::SimpleQueryMessage;
@@ -29,7 +32,12 @@ pub(super) enum Ended {
 /// Runs one attempt. After anything but success the session is out of any transaction.
 pub(super) async fn run(session: &Session, attempt: &Attempt) -> Ended {
     if attempt.transaction {
-        let ended = send(session, &attempt.statements.join(";\n"), &attempt.statements).await;
+        let ended = send(
+            session,
+            &attempt.statements.join(";\n"),
+            &attempt.statements,
+        )
+        .await;
         if !matches!(ended, Ended::Done | Ended::Lost(_))
             && let Err(error) = session.batch_execute("rollback").await
             && session.is_closed()
@@ -72,7 +80,13 @@ async fn send(session: &Session, text: &str, statements: &[String]) -> Ended {
         match message {
             Ok(SimpleQueryMessage::CommandComplete(_)) => completed += 1,
             Ok(_) => {}
-            Err(error) => return ended(session, &error, statements.get(completed).map_or("", String::as_str)),
+            Err(error) => {
+                return ended(
+                    session,
+                    &error,
+                    statements.get(completed).map_or("", String::as_str),
+                );
+            }
         }
     }
     Ended::Done
@@ -84,8 +98,15 @@ fn ended(session: &Session, error: &tokio_postgres::Error, statement: &str) -> E
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => Ended::NoLock,
         Some(code) if *code == SqlState::QUERY_CANCELED => Ended::Cancelled,
         Some(code) if *code == SqlState::T_R_DEADLOCK_DETECTED => Ended::Deadlock,
-        Some(code) if *code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE && statement.starts_with("do ") => {
-            Ended::Changed(error.as_db_error().map_or_else(what, |error| error.message().to_owned()))
+        Some(code)
+            if *code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+                && statement.starts_with("do ") =>
+        {
+            Ended::Changed(
+                error
+                    .as_db_error()
+                    .map_or_else(what, |error| error.message().to_owned()),
+            )
         }
         // 57P01 to 57P05: the server ends the session, so nothing can follow on it.
         Some(code) if code.code().starts_with("57P") => Ended::Lost(what()),

@@ -38,7 +38,10 @@ impl Area {
 /// A refusal (exit 4) that names who holds the lock.
 pub async fn take(session: &Session, area: Area) -> anyhow::Result<()> {
     let row = session
-        .query_one("select pg_catalog.pg_try_advisory_lock($1, $2) as taken", &[&LOCK_CLASS, &area.object()])
+        .query_one(
+            "select pg_catalog.pg_try_advisory_lock($1, $2) as taken",
+            &[&LOCK_CLASS, &area.object()],
+        )
         .await
         .context("taking the advisory lock of this area")?;
     if row.try_get("taken")? {
@@ -63,7 +66,9 @@ pub async fn take(session: &Session, area: Area) -> anyhow::Result<()> {
             )
         }
     };
-    Err(Failure::refused(format!("another run of dbops is changing this database: {holder}"))
-        .hint("wait for it to end; nothing was touched by this run")
-        .into())
+    Err(Failure::refused(format!(
+        "another run of dbops is changing this database: {holder}"
+    ))
+    .hint("wait for it to end; nothing was touched by this run")
+    .into())
 }

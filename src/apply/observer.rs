@@ -42,7 +42,10 @@ struct Seen {
 
 impl Observer {
     pub(super) async fn new(session: Session) -> anyhow::Result<Self> {
-        let waiters = session.prepare(WAITERS).await.context("preparing the observer")?;
+        let waiters = session
+            .prepare(WAITERS)
+            .await
+            .context("preparing the observer")?;
         Ok(Self { session, waiters })
     }
 
@@ -60,7 +63,11 @@ impl Observer {
         let mut sampled_at = Instant::now();
         loop {
             let began = Instant::now();
-            let rows = self.session.query(&self.waiters, &[&pid]).await.context("sampling waiting sessions")?;
+            let rows = self
+                .session
+                .query(&self.waiters, &[&pid])
+                .await
+                .context("sampling waiting sessions")?;
             if blocked.samples > 0 {
                 blocked.resolution_ms = blocked.resolution_ms.max(millis(began - sampled_at));
             }
@@ -101,22 +108,37 @@ impl Observer {
         }
         // Whoever was still waiting in the last sample waited on until our locks went.
         let since = millis(sampled_at.elapsed());
-        for entry in seen.values_mut().filter(|entry| entry.last_sample == blocked.samples) {
+        for entry in seen
+            .values_mut()
+            .filter(|entry| entry.last_sample == blocked.samples)
+        {
             entry.wait.waited_ms += since;
         }
-        summarize(seen.into_values().map(|seen| seen.wait).collect(), &mut blocked);
-        Ok(Watched { blocked, over_budget })
+        summarize(
+            seen.into_values().map(|seen| seen.wait).collect(),
+            &mut blocked,
+        );
+        Ok(Watched {
+            blocked,
+            over_budget,
+        })
     }
 
     /// Returns who holds locks that conflict with those wanted, longest transaction first.
     pub(super) async fn holders(&self, pid: i32, locks: &[Lock]) -> anyhow::Result<Vec<Blocker>> {
         let names: Vec<String> = locks.iter().map(|lock| lock.relation.sql()).collect();
-        let rows = self.session.query(HOLDERS, &[&names, &pid]).await.context("reading who holds the locks")?;
+        let rows = self
+            .session
+            .query(HOLDERS, &[&names, &pid])
+            .await
+            .context("reading who holds the locks")?;
         let mut blockers = Vec::new();
         for row in rows {
             let relation: String = row.try_get("relation")?;
             let mode: String = row.try_get("mode")?;
-            let Some(lock) = locks.iter().find(|lock| lock.relation.sql() == relation) else { continue };
+            let Some(lock) = locks.iter().find(|lock| lock.relation.sql() == relation) else {
+                continue;
+            };
             if conflicts(lock.mode, &mode) {
                 blockers.push(Blocker {
                     relation: Some(lock.relation.to_string()),
@@ -130,7 +152,11 @@ impl Observer {
 
     /// Returns whom backend `pid` waits for right now.
     pub(super) async fn blockers(&self, pid: i32) -> anyhow::Result<Vec<Blocker>> {
-        let rows = self.session.query(BLOCKERS, &[&pid]).await.context("reading who is waited for")?;
+        let rows = self
+            .session
+            .query(BLOCKERS, &[&pid])
+            .await
+            .context("reading who is waited for")?;
         rows.iter().map(blocker).collect()
     }
 }
@@ -152,7 +178,10 @@ fn blocker(row: &tokio_postgres::Row) -> anyhow::Result<Blocker> {
 fn summarize(mut waits: Vec<Wait>, blocked: &mut Blocked) {
     waits.sort_by(|a, b| b.waited_ms.total_cmp(&a.waited_ms).then(a.pid.cmp(&b.pid)));
     blocked.count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
-    let writers = waits.iter().filter(|wait| !matches!(wait.mode.as_str(), "AccessShareLock" | "RowShareLock")).count();
+    let writers = waits
+        .iter()
+        .filter(|wait| !matches!(wait.mode.as_str(), "AccessShareLock" | "RowShareLock"))
+        .count();
     blocked.writers = u32::try_from(writers).unwrap_or(u32::MAX);
     blocked.longest_ms = waits.first().map_or(0.0, |wait| wait.waited_ms);
     waits.truncate(20);
@@ -167,9 +196,10 @@ fn conflicts(wanted: LockMode, held: &str) -> bool {
     match wanted {
         LockMode::AccessExclusive => true,
         LockMode::AccessShare => held == "AccessExclusiveLock",
-        LockMode::ShareUpdateExclusive => {
-            !matches!(held, "AccessShareLock" | "RowShareLock" | "RowExclusiveLock")
-        }
+        LockMode::ShareUpdateExclusive => !matches!(
+            held,
+            "AccessShareLock" | "RowShareLock" | "RowExclusiveLock"
+        ),
         LockMode::ShareRowExclusive => !matches!(held, "AccessShareLock" | "RowShareLock"),
     }
 }

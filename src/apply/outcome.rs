@@ -157,7 +157,8 @@ impl Blocked {
         self.samples += other.samples;
         self.resolution_ms = self.resolution_ms.max(other.resolution_ms);
         self.waits.extend(other.waits.iter().cloned());
-        self.waits.sort_by(|a, b| b.waited_ms.total_cmp(&a.waited_ms).then(a.pid.cmp(&b.pid)));
+        self.waits
+            .sort_by(|a, b| b.waited_ms.total_cmp(&a.waited_ms).then(a.pid.cmp(&b.pid)));
         self.waits.truncate(20);
     }
 }
@@ -172,7 +173,15 @@ impl Outcome {
             Status::Failed => Exit::PartWay,
             Status::Interrupted => Exit::Interrupted,
         };
-        let worst = self.steps.iter().map(|step| of(step.status)).fold(Exit::Done, Exit::worst);
-        if self.interrupted { Exit::Interrupted } else { worst }
+        let worst = self
+            .steps
+            .iter()
+            .map(|step| of(step.status))
+            .fold(Exit::Done, Exit::worst);
+        if self.interrupted {
+            Exit::Interrupted
+        } else {
+            worst
+        }
     }
 }

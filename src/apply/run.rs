@@ -87,17 +87,28 @@ pub async fn run(
 }
 
 /// Returns the outcome of a step that is not tried at all.
-fn why_not(step: &Step, before: &[StepOutcome], stepper: &Stepper, allowed: &[Hazard]) -> Option<StepOutcome> {
+fn why_not(
+    step: &Step,
+    before: &[StepOutcome],
+    stepper: &Stepper,
+    allowed: &[Hazard],
+) -> Option<StepOutcome> {
     let not_tried = |status, reason: String| {
         let mut outcome = step::blank(step, status);
         outcome.reason = Some(reason);
         outcome
     };
     if *stepper.interrupt.borrow() {
-        return Some(not_tried(Status::Skipped, "the run was interrupted before this step".to_owned()));
+        return Some(not_tried(
+            Status::Skipped,
+            "the run was interrupted before this step".to_owned(),
+        ));
     }
     if let Some(lost) = &stepper.lost {
-        return Some(not_tried(Status::Skipped, format!("the connection was lost: {lost}")));
+        return Some(not_tried(
+            Status::Skipped,
+            format!("the connection was lost: {lost}"),
+        ));
     }
     let refused: Vec<Hazard> = step
         .hazards
@@ -107,7 +118,10 @@ fn why_not(step: &Step, before: &[StepOutcome], stepper: &Stepper, allowed: &[Ha
         .collect();
     if !refused.is_empty() {
         let names: Vec<&str> = refused.iter().map(|hazard| hazard.name()).collect();
-        let mut outcome = not_tried(Status::Refused, format!("hazard {} is not allowed", names.join(", ")));
+        let mut outcome = not_tried(
+            Status::Refused,
+            format!("hazard {} is not allowed", names.join(", ")),
+        );
         outcome.remedy = Some(format!(
             "add --allow {} to this command, or `allow: [{}]` to the table's policy",
             names.join(" --allow "),
@@ -116,7 +130,13 @@ fn why_not(step: &Step, before: &[StepOutcome], stepper: &Stepper, allowed: &[Ha
         outcome.refused_hazards = refused;
         return Some(outcome);
     }
-    let needed = before.iter().find(|outcome| Some(outcome.id) == step.after)?;
-    (needed.status != Status::Done)
-        .then(|| not_tried(Status::Skipped, format!("step {} is {}", needed.id, needed.status.as_str())))
+    let needed = before
+        .iter()
+        .find(|outcome| Some(outcome.id) == step.after)?;
+    (needed.status != Status::Done).then(|| {
+        not_tried(
+            Status::Skipped,
+            format!("step {} is {}", needed.id, needed.status.as_str()),
+        )
+    })
 }

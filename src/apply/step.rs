@@ -45,8 +45,22 @@ impl Stepper {
             outcome.way = Some(way.acquire);
             // A way that has another one after it gets a third of what is left.
             let left = give_up_after.saturating_sub(began.elapsed());
-            let share = if at + 1 < step.ways.len() { left / 3 } else { left };
-            match self.way(step, way, Instant::now() + share, began, &mut outcome, events).await {
+            let share = if at + 1 < step.ways.len() {
+                left / 3
+            } else {
+                left
+            };
+            match self
+                .way(
+                    step,
+                    way,
+                    Instant::now() + share,
+                    began,
+                    &mut outcome,
+                    events,
+                )
+                .await
+            {
                 Verdict::Ended(status, reason) => {
                     outcome.status = status;
                     outcome.reason = reason;
@@ -57,8 +71,11 @@ impl Stepper {
         }
         if outcome.status == Status::Deferred {
             if outcome.blockers.is_empty() {
-                outcome.blockers =
-                    self.observer.holders(self.writer.backend_pid(), &step.locks).await.unwrap_or_default();
+                outcome.blockers = self
+                    .observer
+                    .holders(self.writer.backend_pid(), &step.locks)
+                    .await
+                    .unwrap_or_default();
             }
             outcome.remedy = Some(
                 "run it again when the sessions named have ended, or give it longer with `give_up_after`; nothing was changed"
@@ -93,25 +110,39 @@ impl Stepper {
             let (ended, watched) = self.attempt(step, &attempt, cancel_at, outcome).await;
             outcome.duration_ms = millis(attempt_began.elapsed());
             let cancelled_for_waiter = watched.as_ref().is_some_and(|watched| watched.over_budget);
-            outcome.blocked.add(&watched.map(|watched| watched.blocked).unwrap_or_default());
+            outcome
+                .blocked
+                .add(&watched.map(|watched| watched.blocked).unwrap_or_default());
             let interrupted = *self.interrupt.borrow();
             match ended {
                 Ended::Done => return Verdict::Ended(Status::Done, None),
                 _ if interrupted => {
-                    return Verdict::Ended(Status::Interrupted, Some("interrupted; the statement was cancelled".to_owned()));
+                    return Verdict::Ended(
+                        Status::Interrupted,
+                        Some("interrupted; the statement was cancelled".to_owned()),
+                    );
                 }
                 Ended::Lost(why) => {
                     self.lost = Some(why.clone());
-                    return Verdict::Ended(Status::Failed, Some(format!("the connection was lost: {why}")));
+                    return Verdict::Ended(
+                        Status::Failed,
+                        Some(format!("the connection was lost: {why}")),
+                    );
                 }
                 Ended::Failed(why) => return Verdict::Ended(Status::Failed, Some(why)),
                 Ended::Changed(why) => {
-                    return Verdict::Ended(Status::Failed, Some(format!("{why}; nothing was changed, run it again")));
+                    return Verdict::Ended(
+                        Status::Failed,
+                        Some(format!("{why}; nothing was changed, run it again")),
+                    );
                 }
                 Ended::Deadlock => {
                     deadlocks += 1;
                     if deadlocks >= MAX_DEADLOCKS {
-                        return Verdict::Ended(Status::Deferred, Some("the server broke a deadlock by ending it".to_owned()));
+                        return Verdict::Ended(
+                            Status::Deferred,
+                            Some("the server broke a deadlock by ending it".to_owned()),
+                        );
                     }
                 }
                 Ended::Cancelled if cancelled_for_waiter => {
@@ -124,7 +155,10 @@ impl Stepper {
                     }
                 }
                 Ended::Cancelled if cancel_at.is_some_and(|at| Instant::now() >= at) => {
-                    return Verdict::Starved(format!("open transactions did not end within {}", step.budget.give_up_after));
+                    return Verdict::Starved(format!(
+                        "open transactions did not end within {}",
+                        step.budget.give_up_after
+                    ));
                 }
                 Ended::Cancelled => {
                     let why = "somebody else cancelled the statement, or statement_timeout did";
@@ -133,13 +167,19 @@ impl Stepper {
                 Ended::NoLock => {}
             }
             if Instant::now() >= deadline {
-                let reason = format!("its locks were not free within {}", step.budget.give_up_after);
+                let reason = format!(
+                    "its locks were not free within {}",
+                    step.budget.give_up_after
+                );
                 return Verdict::Starved(reason);
             }
             events.step_waits(step, outcome.attempts);
             self.pause(way.acquire, outcome.attempts).await;
             if *self.interrupt.borrow() {
-                return Verdict::Ended(Status::Interrupted, Some("interrupted between two attempts".to_owned()));
+                return Verdict::Ended(
+                    Status::Interrupted,
+                    Some("interrupted between two attempts".to_owned()),
+                );
             }
         }
     }
@@ -147,14 +187,19 @@ impl Stepper {
     async fn prepare(&mut self, attempt: &Attempt) -> Option<Verdict> {
         match batch::run(&self.writer, attempt).await {
             Ended::Done => None,
-            Ended::NoLock | Ended::Cancelled | Ended::Deadlock => {
-                Some(Verdict::Starved("the partition's own lock was not free".to_owned()))
-            }
+            Ended::NoLock | Ended::Cancelled | Ended::Deadlock => Some(Verdict::Starved(
+                "the partition's own lock was not free".to_owned(),
+            )),
             Ended::Lost(why) => {
                 self.lost = Some(why.clone());
-                Some(Verdict::Ended(Status::Failed, Some(format!("the connection was lost: {why}"))))
+                Some(Verdict::Ended(
+                    Status::Failed,
+                    Some(format!("the connection was lost: {why}")),
+                ))
             }
-            Ended::Failed(why) | Ended::Changed(why) => Some(Verdict::Ended(Status::Failed, Some(why))),
+            Ended::Failed(why) | Ended::Changed(why) => {
+                Some(Verdict::Ended(Status::Failed, Some(why)))
+            }
         }
     }
 
@@ -195,7 +240,10 @@ impl Stepper {
             let _ = done.send(());
             ended
         };
-        let (ended, watched) = tokio::join!(run, observer.watch(pid, step.budget.max_block.0 as f64, told));
+        let (ended, watched) = tokio::join!(
+            run,
+            observer.watch(pid, step.budget.max_block.0 as f64, told)
+        );
         let watched = match watched {
             Ok(watched) => Some(watched),
             Err(error) => {
@@ -203,7 +251,9 @@ impl Stepper {
                 None
             }
         };
-        if watched.as_ref().is_some_and(|watched| watched.over_budget) || matches!(ended, Ended::Cancelled) {
+        if watched.as_ref().is_some_and(|watched| watched.over_budget)
+            || matches!(ended, Ended::Cancelled)
+        {
             batch::settle(&self.writer).await;
         }
         outcome.blockers = blockers;

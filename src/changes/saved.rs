@@ -20,7 +20,11 @@ struct File {
 /// Only when a value cannot be written as JSON.
 pub fn write(changeset: &Changeset) -> anyhow::Result<String> {
     let changeset = serde_json::to_value(changeset)?;
-    let file = File { format: FORMAT.to_owned(), checksum: checksum(&changeset), changeset };
+    let file = File {
+        format: FORMAT.to_owned(),
+        checksum: checksum(&changeset),
+        changeset,
+    };
     Ok(format!("{}\n", serde_json::to_string_pretty(&file)?))
 }
 
@@ -29,19 +33,29 @@ pub fn write(changeset: &Changeset) -> anyhow::Result<String> {
 /// # Errors
 /// Says whether it is no saved changeset, one of another version, or one that was edited.
 pub fn read(text: &str) -> Result<Changeset, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("not a saved changeset: {error}"))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("not a saved changeset: {error}"))?;
     match value.get("format").and_then(Value::as_str) {
         Some(FORMAT) => {}
-        Some(other) => return Err(format!("format `{other}`; this version of dbops runs `{FORMAT}`")),
+        Some(other) => {
+            return Err(format!(
+                "format `{other}`; this version of dbops runs `{FORMAT}`"
+            ));
+        }
         None => return Err("not a saved changeset: it has no `format`".to_owned()),
     }
-    let file: File = serde_json::from_value(value).map_err(|error| format!("not a saved changeset: {error}"))?;
+    let file: File =
+        serde_json::from_value(value).map_err(|error| format!("not a saved changeset: {error}"))?;
     if checksum(&file.changeset) != file.checksum {
         return Err("the file was edited after it was saved; compute a new one instead".to_owned());
     }
-    serde_json::from_value(file.changeset).map_err(|error| format!("not a saved changeset: {error}"))
+    serde_json::from_value(file.changeset)
+        .map_err(|error| format!("not a saved changeset: {error}"))
 }
 
 fn checksum(changeset: &Value) -> String {
-    Sha256::digest(changeset.to_string().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(changeset.to_string().as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

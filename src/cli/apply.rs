@@ -41,7 +41,8 @@ enum Output {
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", args.file.display())))?;
-    let mut changeset = saved::read(&text).map_err(|why| Failure::usage(format!("{}: {why}", args.file.display())))?;
+    let mut changeset = saved::read(&text)
+        .map_err(|why| Failure::usage(format!("{}: {why}", args.file.display())))?;
     for step in &mut changeset.steps {
         step.budget = args.run.budget(step.budget);
     }
@@ -66,15 +67,26 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-async fn on_server(changeset: &Changeset, args: &Args, context: &Context) -> anyhow::Result<RunReport> {
-    let plan = context.plan_if_any()?;
-    let selected = if changeset.target == "default" || !plan.targets.contains_key(&changeset.target) {
+async fn on_server(
+    changeset: &Changeset,
+    args: &Args,
+    context: &Context,
+) -> anyhow::Result<RunReport> {
+    let plan = context.plan_for_targets()?;
+    let selected = if changeset.target == "default" || !plan.targets.contains_key(&changeset.target)
+    {
         context.targets(&Default::default())?.pop()
     } else {
-        context.targets(&plan)?.into_iter().find(|selected| selected.name == changeset.target)
+        context
+            .targets(&plan)?
+            .into_iter()
+            .find(|selected| selected.name == changeset.target)
     };
     let selected = selected.ok_or_else(|| {
-        Failure::usage(format!("the changeset belongs to target `{}`, another one is chosen", changeset.target))
+        Failure::usage(format!(
+            "the changeset belongs to target `{}`, another one is chosen",
+            changeset.target
+        ))
     })?;
     let settings = context.settings(&selected)?;
     let report = |outcome: Option<Outcome>, exit: Exit| RunReport {
@@ -92,7 +104,15 @@ async fn on_server(changeset: &Changeset, args: &Args, context: &Context) -> any
     let lock = connect(&settings, Purpose::Lock).await?;
     exclusive::take(&lock, Area::Partitions).await?;
     let catalog = check(changeset, &mut reader).await?;
-    let outcome = execute(&settings, lock, changeset, &catalog, &args.run.allow, context).await?;
+    let outcome = execute(
+        &settings,
+        lock,
+        changeset,
+        &catalog,
+        &args.run.allow,
+        context,
+    )
+    .await?;
     let exit = outcome.exit();
     Ok(report(Some(outcome), exit))
 }
@@ -101,12 +121,20 @@ async fn on_server(changeset: &Changeset, args: &Args, context: &Context) -> any
 async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Catalog> {
     let tx = begin_read(reader).await?;
     let scope = Scope {
-        tables: TableScope::Named(changeset.basis.iter().map(|basis| basis.table.clone()).collect()),
+        tables: TableScope::Named(
+            changeset
+                .basis
+                .iter()
+                .map(|basis| basis.table.clone())
+                .collect(),
+        ),
         sizes: Sizes::Skip,
         schemas: Vec::new(),
     };
     let catalog = catalog::read(&tx, &scope).await?;
-    tx.commit().await.context("ending the reading transaction")?;
+    tx.commit()
+        .await
+        .context("ending the reading transaction")?;
     if catalog.server.database != changeset.database {
         return Err(Failure::refused(format!(
             "the changeset belongs to database {}, this is {}",
@@ -115,17 +143,26 @@ async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Ca
         .into());
     }
     if catalog.server.in_recovery {
-        return Err(Failure::refused("this server is a standby").hint("connect to its primary").into());
+        return Err(Failure::refused("this server is a standby")
+            .hint("connect to its primary")
+            .into());
     }
     if catalog.server.version_num / 10_000 != changeset.server_version_num / 10_000 {
-        return Err(Failure::refused("the server's major version has changed since the changeset was made").into());
+        return Err(Failure::refused(
+            "the server's major version has changed since the changeset was made",
+        )
+        .into());
     }
     let mut changed = Vec::new();
     for basis in &changeset.basis {
         let now = basis_of(&catalog, &basis.table);
         if now.fingerprint != basis.fingerprint {
             changed.push(format!("{}:", basis.table));
-            changed.extend(difference(&basis.facts, &now.facts).into_iter().map(|line| format!("  {line}")));
+            changed.extend(
+                difference(&basis.facts, &now.facts)
+                    .into_iter()
+                    .map(|line| format!("  {line}")),
+            );
         }
     }
     if changed.is_empty() {

@@ -61,7 +61,11 @@ impl ChangeArgs {
             out,
             expires_in: Millis(24 * 3_600_000),
             exit_code,
-            run: RunArgs { allow: Vec::new(), max_block: None, give_up_after: None },
+            run: RunArgs {
+                allow: Vec::new(),
+                max_block: None,
+                give_up_after: None,
+            },
             output,
         }
     }
@@ -128,12 +132,20 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
     choose_tables(&mut plan, &args.tables)?;
     let targets = context.targets(&plan)?;
     if args.out.is_some() && targets.len() != 1 {
-        return Err(Failure::usage("--out saves the changeset of one target; choose it with --target").into());
+        return Err(Failure::usage(
+            "--out saves the changeset of one target; choose it with --target",
+        )
+        .into());
     }
     let mut reports = Vec::new();
     let mut deadlock_timeout_ms = 1_000;
     for selected in &targets {
-        let one = Planning { verb, plan: &plan, selected, expires_in: args.expires_in };
+        let one = Planning {
+            verb,
+            plan: &plan,
+            selected,
+            expires_in: args.expires_in,
+        };
         let report = context.block_on(async {
             let (report, timeout) = on_target(&one, args, context).await?;
             deadlock_timeout_ms = timeout;
@@ -145,15 +157,28 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
             Err(error) => reports.push(unreachable_target(selected, &error, context)),
         }
     }
-    let exit = reports.iter().map(|report| report.exit).fold(Exit::Done, Exit::worst);
-    if let (Some(path), Some(changeset)) = (&args.out, reports.first().and_then(|report| report.changeset.as_ref())) {
+    let exit = reports
+        .iter()
+        .map(|report| report.exit)
+        .fold(Exit::Done, Exit::worst);
+    if let (Some(path), Some(changeset)) = (
+        &args.out,
+        reports.first().and_then(|report| report.changeset.as_ref()),
+    ) {
         let text = saved::write(changeset).context("saving the changeset")?;
         write_atomically(path, &text).with_context(|| format!("writing {}", path.display()))?;
-        context.ui.hint(&format!("saved to {}; run it with: dbops apply {}", path.display(), path.display()));
+        context.ui.hint(&format!(
+            "saved to {}; run it with: dbops apply {}",
+            path.display(),
+            path.display()
+        ));
     }
     let rendered = match args.output {
         Output::Json => runs(&reports, exit),
-        Output::Table => reports.iter().map(|report| report_text(report, targets.len() > 1, args.dry_run)).collect(),
+        Output::Table => reports
+            .iter()
+            .map(|report| report_text(report, targets.len() > 1, args.dry_run))
+            .collect(),
         Output::Sql => reports
             .iter()
             .filter_map(|report| report.changeset.as_ref())
@@ -167,21 +192,28 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
 fn choose_tables(plan: &mut PlanFile, tables: &[QualifiedName]) -> anyhow::Result<()> {
     for table in tables {
         if !plan.partitions.iter().any(|policy| policy.table == *table) {
-            let known: Vec<String> = plan.partitions.iter().map(|policy| policy.table.to_string()).collect();
+            let known: Vec<String> = plan
+                .partitions
+                .iter()
+                .map(|policy| policy.table.to_string())
+                .collect();
             return Err(Failure::usage(format!("no policy declares table {table}"))
                 .hint(format!("declared tables: {}", known.join(", ")))
                 .into());
         }
     }
     if !tables.is_empty() {
-        plan.partitions.retain(|policy| tables.contains(&policy.table));
+        plan.partitions
+            .retain(|policy| tables.contains(&policy.table));
     }
     Ok(())
 }
 
 fn unreachable_target(selected: &Selected, error: &anyhow::Error, context: &Context) -> RunReport {
     let message = crate::conn::failure::describe_error(error);
-    context.ui.error(&format!("target {}: {message}", selected.name));
+    context
+        .ui
+        .error(&format!("target {}: {message}", selected.name));
     let exit = exit_of(error);
     RunReport {
         target: selected.name.clone(),
@@ -194,9 +226,15 @@ fn unreachable_target(selected: &Selected, error: &anyhow::Error, context: &Cont
 }
 
 fn report_text(report: &RunReport, several: bool, dry_run: bool) -> String {
-    let mut text = if several { format!("target {}\n", report.target) } else { String::new() };
+    let mut text = if several {
+        format!("target {}\n", report.target)
+    } else {
+        String::new()
+    };
     match (&report.changeset, &report.outcome) {
-        (Some(changeset), Some(outcome)) => text.push_str(&render::outcome::text(changeset, outcome)),
+        (Some(changeset), Some(outcome)) => {
+            text.push_str(&render::outcome::text(changeset, outcome))
+        }
         (Some(changeset), None) => text.push_str(&render::changeset::text(changeset)),
         (None, _) => {}
     }
@@ -216,12 +254,19 @@ struct Planning<'a> {
     expires_in: Millis,
 }
 
-async fn on_target(one: &Planning<'_>, args: &ChangeArgs, context: &Context) -> anyhow::Result<(RunReport, i64)> {
+async fn on_target(
+    one: &Planning<'_>,
+    args: &ChangeArgs,
+    context: &Context,
+) -> anyhow::Result<(RunReport, i64)> {
     let settings = context.settings(one.selected)?;
     let mut reader = connect(&settings, Purpose::Read).await?;
     let now = context.now();
     let (mut catalog, mut changeset) = compute(one, &mut reader, now).await?;
-    let report = |changeset: Changeset, outcome: Option<Outcome>, exit: Exit, message: Option<String>| RunReport {
+    let report = |changeset: Changeset,
+                  outcome: Option<Outcome>,
+                  exit: Exit,
+                  message: Option<String>| RunReport {
         target: one.selected.name.clone(),
         changeset: Some(changeset),
         outcome,
@@ -234,32 +279,61 @@ async fn on_target(one: &Planning<'_>, args: &ChangeArgs, context: &Context) -> 
     if catalog.server.in_recovery {
         changeset.steps.clear();
         changeset.refusals.clear();
-        let message = format!("{settings} is a standby: nothing to do here; its primary is where partitions are kept");
-        return Ok((report(changeset, None, Exit::Done, Some(message)), deadlock_timeout_ms));
+        let message = format!(
+            "{settings} is a standby: nothing to do here; its primary is where partitions are kept"
+        );
+        return Ok((
+            report(changeset, None, Exit::Done, Some(message)),
+            deadlock_timeout_ms,
+        ));
     }
-    let planned = |changeset: &Changeset| if changeset.refusals.is_empty() { Exit::Done } else { Exit::Refused };
+    let planned = |changeset: &Changeset| {
+        if changeset.refusals.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Refused
+        }
+    };
     if args.dry_run || args.out.is_some() || changeset.is_empty() {
         let showing = args.dry_run || args.out.is_some();
-        let findings = if args.exit_code && showing && !changeset.is_empty() { Exit::Findings } else { Exit::Done };
+        let findings = if args.exit_code && showing && !changeset.is_empty() {
+            Exit::Findings
+        } else {
+            Exit::Done
+        };
         let exit = planned(&changeset).worst(findings);
         return Ok((report(changeset, None, exit, None), deadlock_timeout_ms));
     }
     if catalog.server.default_read_only {
-        return Err(Failure::refused(format!("role {} writes nothing on {settings}: default_transaction_read_only is on", catalog.server.role))
-            .hint("use another role, or: alter role … set default_transaction_read_only = off;")
-            .into());
+        return Err(Failure::refused(format!(
+            "role {} writes nothing on {settings}: default_transaction_read_only is on",
+            catalog.server.role
+        ))
+        .hint("use another role, or: alter role … set default_transaction_read_only = off;")
+        .into());
     }
     // What is run is computed again under the lock: another run may have just ended.
     let lock = connect(&settings, Purpose::Lock).await?;
     exclusive::take(&lock, Area::Partitions).await?;
     (catalog, changeset) = compute(one, &mut reader, now).await?;
-    let outcome = execute(&settings, lock, &changeset, &catalog, &args.run.allow, context).await?;
+    let outcome = execute(
+        &settings,
+        lock,
+        &changeset,
+        &catalog,
+        &args.run.allow,
+        context,
+    )
+    .await?;
     let exit = outcome.exit().worst(planned(&changeset));
-    Ok((report(changeset, Some(outcome), exit, None), catalog.server.deadlock_timeout_ms))
+    Ok((
+        report(changeset, Some(outcome), exit, None),
+        catalog.server.deadlock_timeout_ms,
+    ))
 }
 
 fn warn_about_version(catalog: &Catalog, context: &Context) {
-    let newest = crate::sql::NEWEST_MAJOR;
+    let newest = *crate::sql::SUPPORTED.end();
     if catalog.server.version_num / 10_000 > newest {
         context.ui.warning(&format!(
             "PostgreSQL {} is newer than the newest version dbops is tested with ({newest})",
@@ -277,24 +351,35 @@ async fn compute(
     let policies: &[PartitionPolicy] = &one.plan.partitions;
     let tx = begin_read(reader).await?;
     let catalog = catalog::read(&tx, &scope(policies)).await?;
-    let inputs = Inputs { policies, budget: one.plan.lock_budget, catalog: &catalog, now };
+    let inputs = Inputs {
+        policies,
+        budget: one.plan.lock_budget,
+        catalog: &catalog,
+        now,
+    };
     let questions = match one.verb {
         Verb::Ensure => ensure::questions(inputs),
         Verb::Prune => retention::questions(inputs),
     };
     let answers = catalog::answer(&tx, &questions).await?;
-    tx.commit().await.context("ending the reading transaction")?;
+    tx.commit()
+        .await
+        .context("ending the reading transaction")?;
     let draft = match one.verb {
         Verb::Ensure => ensure::ensure(inputs, &answers),
         Verb::Prune => retention::prune(inputs, &answers),
     };
     let created_at = clock();
-    let lifetime = i64::try_from(one.expires_in.0).ok().and_then(chrono::TimeDelta::try_milliseconds);
+    let lifetime = i64::try_from(one.expires_in.0)
+        .ok()
+        .and_then(chrono::TimeDelta::try_milliseconds);
     let heading = Heading {
         command: one.verb.command(),
         target: &one.selected.name,
         created_at,
-        expires_at: lifetime.and_then(|lifetime| created_at.checked_add_signed(lifetime)).unwrap_or(DateTime::<Utc>::MAX_UTC),
+        expires_at: lifetime
+            .and_then(|lifetime| created_at.checked_add_signed(lifetime))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC),
     };
     let changeset = draft.into_changeset(inputs, &heading);
     Ok((catalog, changeset))
@@ -303,7 +388,12 @@ async fn compute(
 fn scope(policies: &[PartitionPolicy]) -> Scope {
     let mut schemas: Vec<String> = policies
         .iter()
-        .map(|policy| policy.schema.clone().unwrap_or_else(|| policy.table.schema.clone()))
+        .map(|policy| {
+            policy
+                .schema
+                .clone()
+                .unwrap_or_else(|| policy.table.schema.clone())
+        })
         .collect();
     schemas.sort();
     schemas.dedup();

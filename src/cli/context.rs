@@ -1,5 +1,8 @@
 //! What every command is given: global flags, environment, clock, the way to the terminal.
-#![expect(clippy::disallowed_methods, reason = "the clock and the environment are read here and handed down")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the clock and the environment are read here and handed down"
+)]
 
 use std::path::PathBuf;
 
@@ -34,10 +37,22 @@ pub(super) struct GlobalArgs {
     #[arg(long, value_name = "PORT", global = true, help_heading = "Connection")]
     port: Option<String>,
     /// Role to connect as
-    #[arg(short = 'U', long, value_name = "ROLE", global = true, help_heading = "Connection")]
+    #[arg(
+        short = 'U',
+        long,
+        value_name = "ROLE",
+        global = true,
+        help_heading = "Connection"
+    )]
     user: Option<String>,
     /// Database to connect to
-    #[arg(short, long, value_name = "NAME", global = true, help_heading = "Connection")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        global = true,
+        help_heading = "Connection"
+    )]
     dbname: Option<String>,
     /// Use this instant as now: 2027-03-01 or 2027-03-01T12:00:00Z
     #[arg(long, value_name = "TIMESTAMP", global = true, value_parser = parse_as_of)]
@@ -68,10 +83,14 @@ pub(super) struct Selected {
 
 impl Context {
     pub(super) fn new(global: GlobalArgs) -> Self {
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten();
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
+            .ok()
+            .flatten();
         let env = Env::new(
             // A value that is not UTF-8 cannot be a setting of a connection.
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+            std::env::vars_os().filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            }),
             user.map(|user| user.name),
         );
         let loudness = match (global.quiet, global.verbose) {
@@ -80,7 +99,11 @@ impl Context {
             _ => Loudness::Normal,
         };
         let no_color = env.var("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { ui: Ui::new(global.color, no_color, loudness), env, global }
+        Self {
+            ui: Ui::new(global.color, no_color, loudness),
+            env,
+            global,
+        }
     }
 
     /// The instant used as now by everything that plans.
@@ -90,7 +113,11 @@ impl Context {
 
     /// Loads the plan files; every problem goes to stderr with its place.
     pub(super) fn plan(&self) -> anyhow::Result<Loaded> {
-        let style = if self.ui.color { Style::Color } else { Style::Plain };
+        let style = if self.ui.color {
+            Style::Colour
+        } else {
+            Style::Plain
+        };
         match load(&self.global.plan) {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
@@ -107,30 +134,53 @@ impl Context {
 
     /// Loads the plan files where the command can do without; errors in files that exist still count.
     pub(super) fn plan_if_any(&self) -> anyhow::Result<PlanFile> {
-        let default_there = ["plans", "dbops.yaml"].iter().any(|path| std::path::Path::new(path).exists());
+        let default_there = ["plans", "dbops.yaml"]
+            .iter()
+            .any(|path| std::path::Path::new(path).exists());
         if self.global.plan.is_empty() && !default_there {
             return Ok(PlanFile::default());
         }
         Ok(self.plan()?.plan)
     }
 
+    /// Loads the plan files for their targets alone: a connection named by a flag needs none.
+    pub(super) fn plan_for_targets(&self) -> anyhow::Result<PlanFile> {
+        let explicit = self.global.database_url.is_some() || self.global.host.is_some();
+        if explicit && self.global.plan.is_empty() {
+            Ok(PlanFile::default())
+        } else {
+            self.plan_if_any()
+        }
+    }
+
     /// Returns the targets chosen by `--target`, by the connection flags, or the plan's only one.
     pub(super) fn targets(&self, plan: &PlanFile) -> anyhow::Result<Vec<Selected>> {
-        let named = |name: &str, target: &Target| Selected { name: name.to_owned(), target: Some(target.clone()) };
+        let named = |name: &str, target: &Target| Selected {
+            name: name.to_owned(),
+            target: Some(target.clone()),
+        };
         match self.global.target.as_deref() {
             Some("all") => {
                 if plan.targets.is_empty() {
-                    bail!(Failure::usage("--target all: the plan files declare no targets"));
+                    bail!(Failure::usage(
+                        "--target all: the plan files declare no targets"
+                    ));
                 }
-                Ok(plan.targets.iter().map(|(name, target)| named(name, target)).collect())
+                Ok(plan
+                    .targets
+                    .iter()
+                    .map(|(name, target)| named(name, target))
+                    .collect())
             }
             Some(name) => match plan.targets.get(name) {
                 Some(target) => Ok(vec![named(name, target)]),
                 None => {
                     let known: Vec<&str> = plan.targets.keys().map(String::as_str).collect();
-                    Err(Failure::usage(format!("there is no target `{name}` in the plan files"))
-                        .hint(format!("declared targets: {}", known.join(", ")))
-                        .into())
+                    Err(
+                        Failure::usage(format!("there is no target `{name}` in the plan files"))
+                            .hint(format!("declared targets: {}", known.join(", ")))
+                            .into(),
+                    )
                 }
             },
             None => {
@@ -140,11 +190,17 @@ impl Context {
                     (Some((name, target)), None) if !explicit => Ok(vec![named(name, target)]),
                     (Some(_), Some(_)) if !explicit => {
                         let known: Vec<&str> = plan.targets.keys().map(String::as_str).collect();
-                        Err(Failure::usage(format!("the plan files declare several targets: {}", known.join(", ")))
-                            .hint("choose one with --target NAME, or --target all")
-                            .into())
+                        Err(Failure::usage(format!(
+                            "the plan files declare several targets: {}",
+                            known.join(", ")
+                        ))
+                        .hint("choose one with --target NAME, or --target all")
+                        .into())
                     }
-                    _ => Ok(vec![Selected { name: "default".to_owned(), target: None }]),
+                    _ => Ok(vec![Selected {
+                        name: "default".to_owned(),
+                        target: None,
+                    }]),
                 }
             }
         }
@@ -159,12 +215,18 @@ impl Context {
             user: self.global.user.clone(),
             dbname: self.global.dbname.clone(),
         };
-        let settings = resolve(selected.target.as_ref(), Node::Primary, &overrides, &self.env)
-            .with_context(|| format!("target {}", selected.name))?;
+        let settings = resolve(
+            selected.target.as_ref(),
+            Node::Primary,
+            &overrides,
+            &self.env,
+        )
+        .with_context(|| format!("target {}", selected.name))?;
         for warning in &settings.warnings {
             self.ui.warning(warning);
         }
-        self.ui.detail(&format!("target {}: {settings}", selected.name));
+        self.ui
+            .detail(&format!("target {}: {settings}", selected.name));
         Ok(settings)
     }
 
@@ -181,8 +243,15 @@ impl Context {
     }
 
     /// Runs a future to its end on one thread: dbops waits far more than it computes.
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?.block_on(future)
+    pub(super) fn block_on<T>(
+        &self,
+        future: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("starting the runtime")?
+            .block_on(future)
     }
 }
 
@@ -197,5 +266,7 @@ fn parse_as_of(text: &str) -> Result<DateTime<Utc>, String> {
     }
     DateTime::parse_from_rfc3339(text)
         .map(|instant| instant.with_timezone(&Utc))
-        .map_err(|_| "write a date (2027-03-01) or an RFC 3339 timestamp (2027-03-01T12:00:00Z)".to_owned())
+        .map_err(|_| {
+            "write a date (2027-03-01) or an RFC 3339 timestamp (2027-03-01T12:00:00Z)".to_owned()
+        })
 }

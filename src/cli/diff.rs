@@ -21,5 +21,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    change::run(Verb::Ensure, &ChangeArgs::show(args.out, args.exit_code, args.output), context)
+    change::run(
+        Verb::Ensure,
+        &ChangeArgs::show(args.out, args.exit_code, args.output),
+        context,
+    )
 }

@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let plan = context.plan_if_any()?;
+    let plan = context.plan_for_targets()?;
     let mut reports = Vec::new();
     for selected in context.targets(&plan)? {
         let found = context.block_on(async {
@@ -38,15 +38,21 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         reports.push((selected.name, found.unwrap_or_default()));
     }
     let out = if args.json {
-        let targets: Vec<_> =
-            reports.iter().map(|(target, runs)| serde_json::json!({"target": target, "runs": runs})).collect();
+        let targets: Vec<_> = reports
+            .iter()
+            .map(|(target, runs)| serde_json::json!({"target": target, "runs": runs}))
+            .collect();
         render::json::pretty(&serde_json::json!({"format": "dbops.history/1", "targets": targets}))
     } else {
         let one = reports.len() == 1;
         reports
             .iter()
             .map(|(target, runs)| {
-                let heading = if one { String::new() } else { format!("target {target}\n") };
+                let heading = if one {
+                    String::new()
+                } else {
+                    format!("target {target}\n")
+                };
                 heading + &render::history::text(runs, ui::width())
             })
             .collect()

@@ -22,7 +22,9 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(super::command()).render(&mut page).context("rendering the manual page")?;
+    clap_mangen::Man::new(super::command())
+        .render(&mut page)
+        .context("rendering the manual page")?;
     context.ui.result(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
 }

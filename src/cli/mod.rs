@@ -25,9 +25,16 @@ use crate::failure::{Exit, exit_of, hints_of};
 
 /// Keep PostgreSQL partitions in the state that plan files in git declare
 #[derive(Debug, Parser)]
-#[command(name = "dbops", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 findings, 2 usage or connection, 3 unknown, 4 refused, 5 stopped part-way, \
-6 deferred, 130 interrupted.")]
+#[command(
+    name = "dbops",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 findings, 2 usage or connection, 3 unknown, 4 refused, 5 stopped part-way, \
+6 deferred, 130 interrupted."
+)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -58,7 +65,11 @@ pub fn main() -> ExitCode {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
             // A closed pipe is not a failure.
             let _ = error.print();
             return ExitCode::from(code.code());

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::failure::Exit;
-use crate::plan_file::json_schema;
+use crate::plan_file::PlanFile;
 use crate::render::json::pretty;
 
 /// Print the JSON Schema of plan files, for editors
@@ -10,6 +10,8 @@ use crate::render::json::pretty;
 pub(super) struct Args {}
 
 pub(super) fn run(_: Args, context: &Context) -> anyhow::Result<Exit> {
-    context.ui.result(&pretty(&json_schema()))?;
+    context
+        .ui
+        .result(&pretty(&schemars::schema_for!(PlanFile)))?;
     Ok(Exit::Done)
 }

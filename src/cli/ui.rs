@@ -1,5 +1,8 @@
 //! The terminal: results to stdout, everything else to stderr.
-#![expect(clippy::print_stderr, reason = "this is the one place that writes to stderr")]
+#![expect(
+    clippy::print_stderr,
+    reason = "this is the one place that writes to stderr"
+)]
 
 use std::io::{IsTerminal, Write};
 
@@ -48,7 +51,10 @@ impl Ui {
     /// Writes the result. A closed pipe is not a failure: whoever read had enough.
     pub(super) fn result(&self, text: &str) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             written => written,
         }
@@ -93,7 +99,11 @@ impl Ui {
 
 /// Returns the width that tables may take; without a terminal they are not folded.
 pub(super) fn width() -> u16 {
-    if std::io::stdout().is_terminal() { console_width() } else { 400 }
+    if std::io::stdout().is_terminal() {
+        console_width()
+    } else {
+        400
+    }
 }
 
 fn console_width() -> u16 {

@@ -14,11 +14,19 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn begin(path: &Path, changeset: &Changeset, now: DateTime<Utc>) -> Result<Self, String> {
+    pub(super) fn begin(
+        path: &Path,
+        changeset: &Changeset,
+        now: DateTime<Utc>,
+    ) -> Result<Self, String> {
         if let Some(folder) = path.parent() {
             create_dir_all(folder).map_err(|error| error.to_string())?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| error.to_string())?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| error.to_string())?;
         let mut log = Self { file };
         log.write(&json!({
             "at": now,
@@ -31,6 +39,8 @@ impl Log {
 
     /// Writes one line in one call, so that two processes' lines do not mix.
     pub(super) fn write(&mut self, line: &serde_json::Value) -> Result<(), String> {
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| error.to_string())
+        self.file
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(|error| error.to_string())
     }
 }

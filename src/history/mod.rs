@@ -3,7 +3,10 @@
 //! Each row is written in a transaction of its own, so that a crash leaves a truthful trace. The
 //! history never decides anything and never makes a run fail: without the right to create its schema
 //! it becomes a local file of JSON lines, and a warning.
-#![expect(clippy::disallowed_methods, reason = "this room writes dbops's own tables")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this room writes dbops's own tables"
+)]
 
 mod file;
 pub mod read;
@@ -36,7 +39,9 @@ pub struct History {
 }
 
 enum Sink {
-    Database { run: i64 },
+    Database {
+        run: i64,
+    },
     File(file::Log),
     /// Even the file could not be written; the warning says why.
     Nowhere,
@@ -46,26 +51,53 @@ impl History {
     /// Begins a run, creating or migrating the schema where needed.
     ///
     /// `fallback` is the file of JSON lines used where the schema cannot be written.
-    pub async fn begin(mut session: Session, changeset: &Changeset, fallback: PathBuf, now: DateTime<Utc>) -> Self {
+    pub async fn begin(
+        mut session: Session,
+        changeset: &Changeset,
+        fallback: PathBuf,
+        now: DateTime<Utc>,
+    ) -> Self {
         let (sink, warning) = match Self::begin_in_database(&mut session, changeset, now).await {
             Ok(run) => (Sink::Database { run }, None),
             Err(error) => {
                 let why = failure::describe_error(&error);
                 let (sink, place) = match file::Log::begin(&fallback, changeset, now) {
-                    Ok(log) => (Sink::File(log), format!("it is written to {}", fallback.display())),
-                    Err(error) => (Sink::Nowhere, format!("and not to {} either: {error}", fallback.display())),
+                    Ok(log) => (
+                        Sink::File(log),
+                        format!("it is written to {}", fallback.display()),
+                    ),
+                    Err(error) => (
+                        Sink::Nowhere,
+                        format!("and not to {} either: {error}", fallback.display()),
+                    ),
                 };
-                (sink, Some(format!("the history cannot be written to the database ({why}); {place}")))
+                (
+                    sink,
+                    Some(format!(
+                        "the history cannot be written to the database ({why}); {place}"
+                    )),
+                )
             }
         };
-        Self { session, sink, warning }
+        Self {
+            session,
+            sink,
+            warning,
+        }
     }
 
-    async fn begin_in_database(session: &mut Session, changeset: &Changeset, now: DateTime<Utc>) -> anyhow::Result<i64> {
+    async fn begin_in_database(
+        session: &mut Session,
+        changeset: &Changeset,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<i64> {
         migrate(session).await?;
         // A history that lags by some hundred milliseconds after a crash of the server costs nothing;
         // waiting for the disk twice a step would.
-        session.batch_execute("set synchronous_commit = off").await.context("setting up the history's session")?;
+        session
+            .batch_execute("set synchronous_commit = off")
+            .await
+            .context("setting up the history's session")?;
         let row = session
             .query_one(
                 "insert into dbops.run (started_at, command, target, dbops_version, as_of, changeset, status) \
@@ -96,7 +128,11 @@ impl History {
     pub async fn step_began(&mut self, step: &Step, now: DateTime<Utc>) {
         let written = match &mut self.sink {
             Sink::Database { run } => {
-                let statements = step.ways.first().map(|way| way.statements.join(";\n")).unwrap_or_default();
+                let statements = step
+                    .ways
+                    .first()
+                    .map(|way| way.statements.join(";\n"))
+                    .unwrap_or_default();
                 self.session
                     .execute(
                         "insert into dbops.step (run_id, step_id, table_name, action, summary, statements, started_at, status) \
@@ -115,9 +151,9 @@ impl History {
                     .map(|_| ())
                     .map_err(|error| failure::describe(&error))
             }
-            Sink::File(log) => {
-                log.write(&json!({"at": now, "step": step.id, "status": "running", "summary": step.summary}))
-            }
+            Sink::File(log) => log.write(
+                &json!({"at": now, "step": step.id, "status": "running", "summary": step.summary}),
+            ),
             Sink::Nowhere => Ok(()),
         };
         self.note(written);
@@ -211,25 +247,38 @@ async fn migrate(session: &mut Session) -> anyhow::Result<()> {
         .await
         .context("looking for the schema dbops")?;
     if !row.try_get::<_, bool>("there")? {
-        session.batch_execute("create schema dbops").await.context("creating the schema dbops")?;
         session
-            .batch_execute("comment on schema dbops is 'History of dbops: what it did in this database'")
+            .batch_execute("create schema dbops")
+            .await
+            .context("creating the schema dbops")?;
+        session
+            .batch_execute(
+                "comment on schema dbops is 'History of dbops: what it did in this database'",
+            )
             .await
             .context("describing the schema dbops")?;
     }
-    if row.try_get::<_, bool>("migrated")? && embedded::migrations::runner().get_migrations().len() == newest(session).await? {
+    if row.try_get::<_, bool>("migrated")?
+        && embedded::migrations::runner().get_migrations().len() == newest(session).await?
+    {
         return Ok(());
     }
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name(MIGRATIONS_TABLE);
-    runner.run_async(&mut **session).await.context("migrating the schema dbops")?;
+    runner
+        .run_async(&mut **session)
+        .await
+        .context("migrating the schema dbops")?;
     Ok(())
 }
 
 /// Returns how many migrations ran, without asking refinery, which would write.
 async fn newest(session: &Session) -> anyhow::Result<usize> {
     let row = session
-        .query_one("select pg_catalog.count(*)::int8 as ran from dbops.schema_history", &[])
+        .query_one(
+            "select pg_catalog.count(*)::int8 as ran from dbops.schema_history",
+            &[],
+        )
         .await
         .context("reading dbops.schema_history")?;
     Ok(usize::try_from(row.try_get::<_, i64>("ran")?).unwrap_or_default())
@@ -241,5 +290,8 @@ fn id(id: u32) -> i32 {
 
 /// Returns the kebab-case name that the JSON form has.
 fn name_of<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

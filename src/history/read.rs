@@ -69,7 +69,10 @@ pub struct RunStep {
 /// What the server says, for example that the role may not read the schema.
 pub async fn runs(tx: &Transaction<'_>, limit: i64) -> anyhow::Result<Option<Vec<Run>>> {
     let there: bool = tx
-        .query_one("select pg_catalog.to_regclass('dbops.step') is not null as there", &[])
+        .query_one(
+            "select pg_catalog.to_regclass('dbops.step') is not null as there",
+            &[],
+        )
         .await
         .context("looking for the history")?
         .try_get("there")?;

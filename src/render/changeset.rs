@@ -27,7 +27,12 @@ pub fn text(changeset: &Changeset) -> String {
 /// Renders what could not be served and what is worth a look; used by reports of runs too.
 pub(super) fn refusals_and_notes(out: &mut String, refusals: &[Refusal], notes: &[Note]) {
     for refusal in refusals {
-        let _ = writeln!(out, "refused [{}] {}", refusal.code, clean(&refusal.message));
+        let _ = writeln!(
+            out,
+            "refused [{}] {}",
+            refusal.code,
+            clean(&refusal.message)
+        );
         for remedy in &refusal.remedy {
             let _ = writeln!(out, "  what to do: {}", clean(remedy));
         }
@@ -57,11 +62,22 @@ fn render_step(out: &mut String, step: &Step) {
     let locks: Vec<String> = step
         .locks
         .iter()
-        .map(|lock| format!("{} on {} ({})", lock.mode.sql(), clean(&lock.relation.to_string()), lock.why))
+        .map(|lock| {
+            format!(
+                "{} on {} ({})",
+                lock.mode.sql(),
+                clean(&lock.relation.to_string()),
+                lock.why
+            )
+        })
         .collect();
     let _ = writeln!(out, "       locks: {}", locks.join("; "));
     for hazard in &step.hazards {
-        let allowed = if step.allowed_by_plan.contains(hazard) { "allowed by the plan file" } else { "must be allowed" };
+        let allowed = if step.allowed_by_plan.contains(hazard) {
+            "allowed by the plan file"
+        } else {
+            "must be allowed"
+        };
         let _ = writeln!(out, "       hazard: {} ({allowed})", hazard.name());
     }
 }
@@ -69,9 +85,17 @@ fn render_step(out: &mut String, step: &Step) {
 fn partitions(out: &mut String, partitions: &[PartitionChange]) {
     for partition in partitions.iter().take(LISTED) {
         let mut size = Vec::new();
-        size.extend(partition.rows_estimate.map(|rows| format!("about {} rows", count(rows))));
+        size.extend(
+            partition
+                .rows_estimate
+                .map(|rows| format!("about {} rows", count(rows))),
+        );
         size.extend(partition.bytes.map(bytes));
-        let size = if size.is_empty() { String::new() } else { format!("  ({})", size.join(", ")) };
+        let size = if size.is_empty() {
+            String::new()
+        } else {
+            format!("  ({})", size.join(", "))
+        };
         let _ = writeln!(
             out,
             "       {}  {} to {}{size}",

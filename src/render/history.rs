@@ -17,7 +17,9 @@ pub fn text(runs: &[Run], width: u16) -> String {
             |finished| format!("{:.1} s", (finished - run.started_at).as_seconds_f64()),
         );
         let blocked = match (run.blocked_count, run.blocked_longest_ms) {
-            (Some(count), Some(longest)) => format!(", {count} waits behind it, longest {}", millis(longest)),
+            (Some(count), Some(longest)) => {
+                format!(", {count} waits behind it, longest {}", millis(longest))
+            }
             _ => String::new(),
         };
         let _ = writeln!(
@@ -31,14 +33,19 @@ pub fn text(runs: &[Run], width: u16) -> String {
             run.dbops_version
         );
         let mut table = Table::new();
-        table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .load_style(NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
         for step in &run.steps {
             let reason = step.reason.as_deref().map(clean).unwrap_or_default();
             table.add_row(vec![
                 format!("  {}", step.id),
                 step.status.clone(),
                 clean(&step.summary),
-                step.duration_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+                step.duration_ms
+                    .map(|ms| format!("{ms} ms"))
+                    .unwrap_or_default(),
                 reason,
             ]);
         }

@@ -15,7 +15,12 @@ pub fn text(changeset: &Changeset, outcome: &Outcome) -> String {
         render_step(&mut out, step);
     }
     refusals_and_notes(&mut out, &changeset.refusals, &changeset.notes);
-    let _ = writeln!(out, "{}; {}", sums(changeset, outcome), blocked(&outcome.blocked));
+    let _ = writeln!(
+        out,
+        "{}; {}",
+        sums(changeset, outcome),
+        blocked(&outcome.blocked)
+    );
     out
 }
 
@@ -24,7 +29,12 @@ fn render_step(out: &mut String, step: &StepOutcome) {
         Status::Done => format!("  ({} ms)", step.duration_ms),
         _ => String::new(),
     };
-    let _ = writeln!(out, "{:<11} {}{time}", step.status.as_str(), clean(&step.summary));
+    let _ = writeln!(
+        out,
+        "{:<11} {}{time}",
+        step.status.as_str(),
+        clean(&step.summary)
+    );
     if let Some(reason) = &step.reason {
         let _ = writeln!(out, "            {}", clean(reason));
     }
@@ -68,7 +78,11 @@ fn sums(changeset: &Changeset, outcome: &Outcome) -> String {
     ];
     let mut parts = Vec::new();
     for status in statuses {
-        let mut found = outcome.steps.iter().filter(|step| step.status == status).count();
+        let mut found = outcome
+            .steps
+            .iter()
+            .filter(|step| step.status == status)
+            .count();
         if status == Status::Refused {
             found += changeset.refusals.len();
         }
@@ -76,7 +90,11 @@ fn sums(changeset: &Changeset, outcome: &Outcome) -> String {
             parts.push(format!("{found} {}", status.as_str()));
         }
     }
-    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "nothing to do".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// `writers blocked: 0, longest 0 ms`, or that nothing was measured.

@@ -19,7 +19,12 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
         changeset.as_of.format("%Y-%m-%d %H:%M:%S UTC")
     );
     for refusal in &changeset.refusals {
-        let _ = writeln!(out, "-- refused [{}] {}", refusal.code, comment(&refusal.message));
+        let _ = writeln!(
+            out,
+            "-- refused [{}] {}",
+            refusal.code,
+            comment(&refusal.message)
+        );
     }
     for step in &changeset.steps {
         let _ = writeln!(out, "\n-- step {}: {}", step.id, comment(&step.summary));
@@ -42,7 +47,11 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
                 }
             }
             if way.acquire == Acquire::Concurrent {
-                let _ = writeln!(out, "-- outside a transaction; dbops cancels it after {}", step.budget.give_up_after);
+                let _ = writeln!(
+                    out,
+                    "-- outside a transaction; dbops cancels it after {}",
+                    step.budget.give_up_after
+                );
             }
         }
     }

@@ -24,9 +24,22 @@ pub fn text(surveys: &[TableSurvey], detail: Detail, width: u16) -> String {
         return "no partitioned tables\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(width).set_header(
-        vec!["table", "key", "every", "partitions", "rows", "size", "oldest", "newest", "runway", "policy"],
-    );
+    table
+        .load_style(UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(vec![
+            "table",
+            "key",
+            "every",
+            "partitions",
+            "rows",
+            "size",
+            "oldest",
+            "newest",
+            "runway",
+            "policy",
+        ]);
     for at in [3, 4, 5] {
         if let Some(column) = table.column_mut(at) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -49,7 +62,9 @@ pub fn text(surveys: &[TableSurvey], detail: Detail, width: u16) -> String {
 
 fn row(survey: &TableSurvey) -> Vec<String> {
     let every = match (survey.strategy, &survey.period, &survey.time_zone) {
-        (Strategy::Range, Some(period), Some(zone)) if zone != "UTC" => format!("{period} in {zone}"),
+        (Strategy::Range, Some(period), Some(zone)) if zone != "UTC" => {
+            format!("{period} in {zone}")
+        }
         (Strategy::Range, Some(period), _) => period.to_string(),
         (Strategy::Range, None, _) => "not recognised".to_owned(),
         (Strategy::List, ..) => "by list".to_owned(),
@@ -61,12 +76,20 @@ fn row(survey: &TableSurvey) -> Vec<String> {
         clean(&survey.key),
         every,
         survey.partitions.len().to_string(),
-        survey.rows_estimate.map_or_else(|| "not analyzed".to_owned(), |rows| format!("~{}", count(rows))),
-        survey.bytes.map_or_else(|| "not measured".to_owned(), bytes),
+        survey.rows_estimate.map_or_else(
+            || "not analyzed".to_owned(),
+            |rows| format!("~{}", count(rows)),
+        ),
+        survey
+            .bytes
+            .map_or_else(|| "not measured".to_owned(), bytes),
         survey.oldest.clone().unwrap_or_default(),
         survey.newest.clone().unwrap_or_default(),
         runway(survey),
-        survey.policy.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
+        survey
+            .policy
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), ToString::to_string),
     ]
 }
 
@@ -103,14 +126,26 @@ fn attention(out: &mut String, survey: &TableSurvey) {
         say("no policy: nobody creates its next partition through dbops".to_owned());
     }
     let ranges = |ranges: &[RangeText]| {
-        let shown: Vec<String> = ranges.iter().take(5).map(|range| format!("{} to {}", range.from, range.to)).collect();
+        let shown: Vec<String> = ranges
+            .iter()
+            .take(5)
+            .map(|range| format!("{} to {}", range.from, range.to))
+            .collect();
         shown.join(", ")
     };
     if !survey.gaps.is_empty() {
-        say(format!("{}: {}", plural(survey.gaps.len(), "gap"), ranges(&survey.gaps)));
+        say(format!(
+            "{}: {}",
+            plural(survey.gaps.len(), "gap"),
+            ranges(&survey.gaps)
+        ));
     }
     if !survey.overlaps.is_empty() {
-        say(format!("{}: {}", plural(survey.overlaps.len(), "overlap"), ranges(&survey.overlaps)));
+        say(format!(
+            "{}: {}",
+            plural(survey.overlaps.len(), "overlap"),
+            ranges(&survey.overlaps)
+        ));
     }
     if let Some(rows) = &survey.default_rows
         && rows.count != Some(0)
@@ -144,21 +179,37 @@ fn attention(out: &mut String, survey: &TableSurvey) {
 
 fn partitions(out: &mut String, survey: &TableSurvey, width: u16) {
     let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(width).set_header(vec![
-        clean(&survey.table.to_string()),
-        "from".to_owned(),
-        "to".to_owned(),
-        "rows".to_owned(),
-        "size".to_owned(),
-    ]);
+    table
+        .load_style(UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(vec![
+            clean(&survey.table.to_string()),
+            "from".to_owned(),
+            "to".to_owned(),
+            "rows".to_owned(),
+            "size".to_owned(),
+        ]);
     for partition in &survey.partitions {
-        let pending = if partition.detach_pending { " (pending detach)" } else { "" };
+        let pending = if partition.detach_pending {
+            " (pending detach)"
+        } else {
+            ""
+        };
         table.add_row(vec![
             format!("{}{pending}", clean(&partition.name.to_string())),
-            partition.from.clone().unwrap_or_else(|| clean(&partition.bound)),
+            partition
+                .from
+                .clone()
+                .unwrap_or_else(|| clean(&partition.bound)),
             partition.to.clone().unwrap_or_default(),
-            partition.rows_estimate.map_or_else(|| "not analyzed".to_owned(), |rows| format!("~{}", count(rows))),
-            partition.bytes.map_or_else(|| "not measured".to_owned(), bytes),
+            partition.rows_estimate.map_or_else(
+                || "not analyzed".to_owned(),
+                |rows| format!("~{}", count(rows)),
+            ),
+            partition
+                .bytes
+                .map_or_else(|| "not measured".to_owned(), bytes),
         ]);
     }
     let _ = writeln!(out, "{table}");

@@ -45,29 +45,66 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let out = match args.output {
         Output::Json => surveys(&reports),
         Output::Table => {
-            let detail = if args.partitions { Detail::Partitions } else { Detail::Tables };
+            let detail = if args.partitions {
+                Detail::Partitions
+            } else {
+                Detail::Tables
+            };
             let one = reports.len() == 1;
-            let heading =
-                |report: &SurveyReport| if one { String::new() } else { format!("target {}\n", report.target) };
-            reports.iter().map(|report| heading(report) + &text(&report.tables, detail, ui::width())).collect()
+            let heading = |report: &SurveyReport| {
+                if one {
+                    String::new()
+                } else {
+                    format!("target {}\n", report.target)
+                }
+            };
+            reports
+                .iter()
+                .map(|report| heading(report) + &text(&report.tables, detail, ui::width()))
+                .collect()
         }
     };
     context.ui.result(&out)?;
     Ok(Exit::Done)
 }
 
-async fn survey_of(args: &Args, context: &Context, plan: &PlanFile, selected: &Selected) -> anyhow::Result<SurveyReport> {
+async fn survey_of(
+    args: &Args,
+    context: &Context,
+    plan: &PlanFile,
+    selected: &Selected,
+) -> anyhow::Result<SurveyReport> {
     let settings = context.settings(selected)?;
     let mut session = connect(&settings, Purpose::Read).await?;
     let tx = begin_read(&mut session).await?;
-    let tables = if args.tables.is_empty() { TableScope::All } else { TableScope::Named(args.tables.clone()) };
-    let catalog = catalog::read(&tx, &Scope { tables, sizes: Sizes::Measure, schemas: Vec::new() }).await?;
+    let tables = if args.tables.is_empty() {
+        TableScope::All
+    } else {
+        TableScope::Named(args.tables.clone())
+    };
+    let catalog = catalog::read(
+        &tx,
+        &Scope {
+            tables,
+            sizes: Sizes::Measure,
+            schemas: Vec::new(),
+        },
+    )
+    .await?;
     for table in &args.tables {
         if !catalog.tables.iter().any(|found| found.name == *table) {
-            context.ui.warning(&format!("there is no partitioned table {table} in database {}", catalog.server.database));
+            context.ui.warning(&format!(
+                "there is no partitioned table {table} in database {}",
+                catalog.server.database
+            ));
         }
     }
-    let inputs = Inputs { policies: &plan.partitions, budget: plan.lock_budget, catalog: &catalog, now: context.now() };
+    let inputs = Inputs {
+        policies: &plan.partitions,
+        budget: plan.lock_budget,
+        catalog: &catalog,
+        now: context.now(),
+    };
     let answers = catalog::answer(&tx, &survey::questions(inputs)).await?;
     tx.commit().await?;
     Ok(SurveyReport {

@@ -165,6 +165,8 @@ impl Document {
                 .collect()
         };
         let partitions = lists("partitions", self.length("partitions"));
+        let indexes = lists("indexes", self.length("indexes"));
+        let rules = lists("rules", self.length("rules"));
         let targets: Vec<(String, Origin)> = self
             .plan
             .targets
@@ -178,6 +180,12 @@ impl Document {
             .collect();
         for (policy, origin) in self.plan.partitions.iter_mut().zip(partitions) {
             policy.origin = origin;
+        }
+        for (index, origin) in self.plan.indexes.iter_mut().zip(indexes) {
+            index.origin = origin;
+        }
+        for (rule, origin) in self.plan.rules.iter_mut().zip(rules) {
+            rule.origin = origin;
         }
         for (name, origin) in targets {
             if let Some(target) = self.plan.targets.get_mut(&name) {

@@ -78,7 +78,7 @@ pub fn parse(sources: &[Source]) -> Result<Loaded, Diagnostics> {
             union.add(document, &mut problems);
         }
     }
-    let plan = union.finish(&mut problems);
+    let plan = union.finish();
     sort(&mut problems);
     // An alias leads to the same mistake from each place that uses it.
     problems.dedup();

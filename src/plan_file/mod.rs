@@ -4,18 +4,23 @@
 
 pub mod diagnose;
 mod document;
+pub mod index_plan;
 pub mod load;
 mod mask;
 pub mod policy;
 mod position;
 mod read;
+pub mod rule;
 mod scalars;
+mod schema;
 pub mod span;
 mod suggest;
 pub mod target;
 mod union;
 mod validate;
+mod validate_index;
 mod validate_policy;
+mod validate_rule;
 mod validate_target;
 mod words;
 
@@ -26,8 +31,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
+pub use index_plan::{IndexColumn, IndexKey, IndexPlan};
 pub use load::{Loaded, Source, load, parse};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
+pub use rule::{Rule, Threshold};
+pub use schema::json_schema;
 pub use span::{CalendarSpan, Millis, SpanUnit};
 pub use target::{Target, TargetNode};
 
@@ -53,16 +61,23 @@ impl fmt::Display for Origin {
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
     /// Format of the file; always 1.
+    #[schemars(range(min = 1, max = 1))]
     pub version: u32,
     /// Database clusters by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<String, Target>,
     /// How long another session may wait behind dbops; partition policies may narrow it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LockBudget::is_default")]
     pub lock_budget: LockBudget,
     /// Partition policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionPolicy>,
+    /// Indexes that should be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexPlan>,
+    /// Thresholds by metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 /// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.
@@ -73,6 +88,12 @@ pub struct LockBudget {
     pub max_block: Millis,
     /// Time after which a step that could not get its locks is deferred (default 60s).
     pub give_up_after: Millis,
+}
+
+impl LockBudget {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for LockBudget {

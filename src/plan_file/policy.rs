@@ -28,10 +28,10 @@ pub struct PartitionPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<CalendarSpan>,
     /// What prune does with an expired partition.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default_expire")]
     pub expire: Expire,
     /// Time between detach and drop (default 7 days); only with `expire: detach`.
-    #[serde(default = "default_grace")]
+    #[serde(default = "default_grace", skip_serializing_if = "is_default_grace")]
     pub grace: CalendarSpan,
     /// IANA time zone in which periods begin, for `timestamptz`, epoch and uuid keys, and in which
     /// "now" is read for `date` and `timestamp` keys (default UTC).
@@ -65,7 +65,11 @@ pub struct PartitionPolicy {
     #[schemars(with = "BTreeMap<String, scalars::Scalar>")]
     pub with: BTreeMap<String, String>,
     /// Makes each new partition itself partitioned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_mapping"
+    )]
     pub sub: Option<SubPartitions>,
     /// Hazards this policy allows without naming them on the command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,6 +107,26 @@ fn default_grace() -> CalendarSpan {
         count: 7,
         unit: super::SpanUnit::Day,
     }
+}
+
+/// Writes a choice as a mapping of one key; `serde_yaml` would write a tag.
+fn as_mapping<S: serde::Serializer>(
+    sub: &Option<SubPartitions>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match sub {
+        Some(sub) => serde_yaml::with::singleton_map::serialize(sub, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+// Written out, the defaults of `expire` and `grace` would be refused where nothing expires.
+fn is_default_expire(expire: &Expire) -> bool {
+    *expire == Expire::default()
+}
+
+fn is_default_grace(grace: &CalendarSpan) -> bool {
+    *grace == default_grace()
 }
 
 fn default_time_zone() -> Tz {

@@ -11,6 +11,7 @@ use serde::forward_to_deserialize_any;
 use serde_yaml::Value;
 
 use super::position::{Path, Step};
+use super::words;
 
 /// Problems reported of one file; whoever has more is helped by the first ones.
 const MAX_FAULTS: usize = 100;
@@ -99,9 +100,7 @@ pub(super) fn read<T: de::DeserializeOwned>(value: &Value) -> Reading<T> {
             }
             Err(fault) => fault,
         };
-        // A key that is missing only because its value was left out has been reported already.
-        let follows = matches!(&fault.kind, FaultKind::MissingKey { key }
-            if skipped.contains(&fault.path.key(key)));
+        let follows = follows(&fault, &faults, &skipped);
         let mut path = fault.path.clone();
         if skipped.contains(&path) {
             // Leaving the part out was not enough, so what holds it is left out, without a word.
@@ -118,6 +117,21 @@ pub(super) fn read<T: de::DeserializeOwned>(value: &Value) -> Reading<T> {
             };
         }
     }
+}
+
+/// Whether a key is missing only because its value was left out, or because it was misspelt; both
+/// have been reported.
+fn follows(fault: &Fault, faults: &[Fault], skipped: &BTreeSet<Path>) -> bool {
+    let FaultKind::MissingKey { key } = &fault.kind else {
+        return false;
+    };
+    skipped.contains(&fault.path.key(key))
+        || faults.iter().any(|other| match &other.kind {
+            FaultKind::UnknownKey { key: typed, known } => {
+                other.path == fault.path.key(typed) && words::meant_word(typed, known) == Some(key)
+            }
+            _ => false,
+        })
 }
 
 impl fmt::Display for Fault {

@@ -101,30 +101,36 @@ pub(super) fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz
     })
 }
 
-/// Reads a value that has a unit: text by its `FromStr`; a bare number is told that it needs one.
-pub(super) fn with_unit<'de, D, T>(deserializer: D, wanted: &'static str) -> Result<T, D::Error>
+/// Reads a value by its `FromStr`; a bare number is told what it lacks and what to write.
+pub(super) fn from_text<'de, D, T>(
+    deserializer: D,
+    lacks: &'static str,
+    wanted: &'static str,
+) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err = String>,
 {
-    deserializer.deserialize_any(WithUnit {
+    deserializer.deserialize_any(FromText {
+        lacks,
         wanted,
         kind: PhantomData,
     })
 }
 
-struct WithUnit<T> {
+struct FromText<T> {
+    lacks: &'static str,
     wanted: &'static str,
     kind: PhantomData<T>,
 }
 
-impl<T> WithUnit<T> {
+impl<T> FromText<T> {
     fn bare<E: de::Error>(&self, number: impl fmt::Display) -> E {
-        E::custom(format!("`{number}` has no unit; {}", self.wanted))
+        E::custom(format!("`{number}` has {}; {}", self.lacks, self.wanted))
     }
 }
 
-impl<T: FromStr<Err = String>> Visitor<'_> for WithUnit<T> {
+impl<T: FromStr<Err = String>> Visitor<'_> for FromText<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,7 +47,7 @@ impl Serialize for CalendarSpan {
 
 impl<'de> Deserialize<'de> for CalendarSpan {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::scalars::with_unit(deserializer, SPAN_WANTED)
+        super::scalars::from_text(deserializer, "no unit", SPAN_WANTED)
     }
 }
 
@@ -122,7 +122,7 @@ impl Serialize for Millis {
 
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::scalars::with_unit(deserializer, MILLIS_WANTED)
+        super::scalars::from_text(deserializer, "no unit", MILLIS_WANTED)
     }
 }
 

@@ -12,10 +12,14 @@ pub(super) fn nearest<'a>(
     }
     known
         .into_iter()
-        .map(|word| (distance(&typed, &word.to_lowercase()), word))
-        .filter(|&(distance, word)| distance <= (length.max(word.len()) / 3).max(1))
+        .map(|word| {
+            // Of equally near words the one with the same beginning is meant.
+            let other_start = word.chars().next() != typed.chars().next();
+            (distance(&typed, &word.to_lowercase()), other_start, word)
+        })
+        .filter(|&(distance, _, word)| distance <= (length.max(word.len()) / 3).max(1))
         .min()
-        .map(|(_, word)| word)
+        .map(|(_, _, word)| word)
 }
 
 /// Edit distance with swaps of neighbours counted as one (optimal string alignment).
@@ -53,6 +57,7 @@ mod tests {
         assert_eq!(nearest("Premake", known), Some("premake"));
         assert_eq!(nearest("timezone", known), Some("time_zone"));
         assert_eq!(nearest("tables", known), Some("table"));
+        assert_eq!(nearest("dsc", ["asc", "desc"]), Some("desc"));
         assert_eq!(nearest("xyzzy", known), None);
         assert_eq!(nearest("", known), None);
     }

@@ -6,6 +6,7 @@ use super::diagnose::{Diagnostic, Spot};
 use super::document::Document;
 use super::position::Path;
 use super::{PlanFile, validate};
+use crate::ident::QualifiedName;
 
 /// The plan files united so far.
 #[derive(Default)]
@@ -51,15 +52,30 @@ impl Union {
                 problems,
             );
         }
+        let paths = document.elements(&root.key("indexes"));
+        for (index, path) in document.plan.indexes.iter().zip(&paths) {
+            if let (Some(name), Some(table)) = (&index.name, &index.table) {
+                // An index lives in the schema of its table.
+                let name = QualifiedName::new(table.schema.as_str(), name.as_str()).to_string();
+                let spot = document.spot(&path.key("name"), "");
+                self.declare("index", name, spot, problems);
+            }
+        }
+        let paths = document.elements(&root.key("rules"));
+        for (rule, path) in document.plan.rules.iter().zip(&paths) {
+            let spot = document.spot(&path.key("id"), "");
+            self.declare("rule", rule.id.clone(), spot, problems);
+        }
         let plan = std::mem::take(&mut document.plan);
         self.plan.targets.extend(plan.targets);
         self.plan.partitions.extend(plan.partitions);
+        self.plan.indexes.extend(plan.indexes);
+        self.plan.rules.extend(plan.rules);
     }
 
     /// Returns the united plan.
-    pub(super) fn finish(mut self, problems: &mut Vec<Diagnostic>) -> PlanFile {
+    pub(super) fn finish(mut self) -> PlanFile {
         self.plan.version = 1;
-        let _ = problems;
         self.plan
     }
 

@@ -3,7 +3,7 @@
 use super::diagnose::Diagnostic;
 use super::document::Document;
 use super::position::Path;
-use super::{LockBudget, validate_policy, validate_target};
+use super::{LockBudget, validate_index, validate_policy, validate_rule, validate_target};
 
 /// One entry of a plan file, for the checks.
 pub(super) struct Entry<'a> {
@@ -86,6 +86,12 @@ pub(super) fn document(document: &Document, problems: &mut Vec<Diagnostic>) {
         .zip(root.elements("partitions"))
     {
         validate_policy::policy(&entry, policy, problems);
+    }
+    for (index, entry) in document.plan.indexes.iter().zip(root.elements("indexes")) {
+        validate_index::index(&entry, index, problems);
+    }
+    for (rule, entry) in document.plan.rules.iter().zip(root.elements("rules")) {
+        validate_rule::rule(&entry, rule, problems);
     }
 }
 

@@ -13,7 +13,7 @@ const MAX_LEAVES: u32 = 1024;
 
 /// Checks one policy.
 pub(super) fn policy(entry: &Entry<'_>, policy: &PartitionPolicy, problems: &mut Vec<Diagnostic>) {
-    table_name(entry, policy, problems);
+    folded_name(entry, &policy.table.to_string(), problems);
     calendar(entry, policy, problems);
     retention(entry, policy, problems);
     names(entry, policy, problems);
@@ -23,15 +23,6 @@ pub(super) fn policy(entry: &Entry<'_>, policy: &PartitionPolicy, problems: &mut
     if let Some(budget) = &policy.lock_budget {
         lock_budget(entry, budget, problems);
     }
-}
-
-/// Warns where YAML took the quotes that would have kept upper case.
-pub(super) fn table_name(
-    entry: &Entry<'_>,
-    policy: &PartitionPolicy,
-    problems: &mut Vec<Diagnostic>,
-) {
-    folded_name(entry, &policy.table.to_string(), problems);
 }
 
 /// Warns where a table name was folded to lower case.
@@ -154,8 +145,17 @@ fn names(entry: &Entry<'_>, policy: &PartitionPolicy, problems: &mut Vec<Diagnos
             identifier(entry, key, value, problems);
         }
     }
+    storage_parameters(entry, &policy.with, problems);
+}
+
+/// Checks the names of storage parameters in `with`.
+pub(super) fn storage_parameters(
+    entry: &Entry<'_>,
+    parameters: &BTreeMap<String, String>,
+    problems: &mut Vec<Diagnostic>,
+) {
     let with = entry.below("with");
-    for parameter in policy.with.keys() {
+    for parameter in parameters.keys() {
         let plain = !parameter.is_empty()
             && parameter
                 .chars()
@@ -167,7 +167,7 @@ fn names(entry: &Entry<'_>, policy: &PartitionPolicy, problems: &mut Vec<Diagnos
                     format!("`{parameter}` is not the name of a storage parameter"),
                     "",
                 )
-                .help("write it as in CREATE TABLE … WITH (…): `fillfactor: 90`"),
+                .help("write it as in SQL's WITH (…): `fillfactor: 90`"),
             );
         }
     }

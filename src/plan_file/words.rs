@@ -110,15 +110,18 @@ fn unknown_key(document: &Document, path: &Path, key: &str, known: &[&str]) -> D
         .help(meant(key, known).unwrap_or_else(|| format!("keys known here: {}", list(known))))
 }
 
-/// Returns "did you mean" for a word that is near a known one.
-pub(super) fn meant(word: &str, known: &[&str]) -> Option<String> {
+/// Returns the known word that a person most likely meant.
+pub(super) fn meant_word<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase();
     SYNONYMS
         .iter()
-        .find(|(other, here)| *other == lower && known.contains(here))
-        .map(|(_, here)| *here)
+        .filter(|(other, _)| *other == lower)
+        .find_map(|(_, here)| known.iter().find(|word| *word == here).copied())
         .or_else(|| nearest(word, known.iter().copied()))
-        .map(|found| format!("did you mean `{found}`?"))
+}
+
+fn meant(word: &str, known: &[&str]) -> Option<String> {
+    meant_word(word, known).map(|found| format!("did you mean `{found}`?"))
 }
 
 fn last_key(path: &Path) -> Option<&str> {
@@ -183,8 +186,8 @@ fn example(key: &str) -> Option<&'static str> {
         "for" => "60s",
         "unique" | "default" | "nulls_not_distinct" => "true",
         "include" => "[status]",
+        "match" => "{ use: analytics }",
         "allow" => "[drops-data]",
-        "partitions" | "indexes" | "rules" => return None,
         _ => return None,
     })
 }

@@ -1,0 +1,157 @@
+//! The `indexes:` section: one index an entry, by its parts or as SQL.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::{
+    self, Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer,
+};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+
+use super::{Origin, scalars};
+use crate::ident::QualifiedName;
+
+/// One index that should be there: `table` and `columns`, or `sql` alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexPlan {
+    /// Name of the index, as the catalog spells it; required with `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The table: schema.table, quoted as in SQL where needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<QualifiedName>,
+    /// Key columns in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<IndexColumn>,
+    /// Access method (default btree).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Whether the index is unique.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unique: bool,
+    /// Whether NULLs count as equal in a unique index (PostgreSQL 15 and later).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nulls_not_distinct: bool,
+    /// Columns that are stored in the index and not searched by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Predicate of a partial index, as SQL.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
+    /// Storage parameters.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "scalars::map"
+    )]
+    #[schemars(with = "BTreeMap<String, scalars::Scalar>")]
+    pub with: BTreeMap<String, String>,
+    /// Tablespace; omitted: that of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
+    /// Comment on the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The whole index as a CREATE INDEX statement; then no other key is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+    /// Where the entry stands.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// One key column: its name alone, or a mapping with what differs from the default.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum IndexColumn {
+    /// A column by its name, as the catalog spells it.
+    Name(String),
+    /// A column or expression with its order.
+    Key(IndexKey),
+}
+
+/// A key column with its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexKey {
+    /// A column by its name; this or `expression`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// An expression, as SQL without outer parentheses; this or `column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+    /// Sort order (default asc).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// Where NULLs go (default last for asc, first for desc).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nulls: Option<Nulls>,
+    /// Collation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collate: Option<String>,
+    /// Operator class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opclass: Option<String>,
+}
+
+/// Sort order of a key column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Ascending.
+    Asc,
+    /// Descending.
+    Desc,
+}
+
+/// Where NULLs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Nulls {
+    /// Before all other values.
+    First,
+    /// After all other values.
+    Last,
+}
+
+impl Serialize for IndexColumn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Name(name) => serializer.serialize_str(name),
+            Self::Key(key) => key.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IndexColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not derived as untagged: that would lose the place and the words of a mistake inside.
+        deserializer.deserialize_any(ColumnVisitor)
+    }
+}
+
+struct ColumnVisitor;
+
+impl<'de> Visitor<'de> for ColumnVisitor {
+    type Value = IndexColumn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the name of a column, or a mapping such as `{ column: created_at, order: desc }`",
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<IndexColumn, E> {
+        Ok(IndexColumn::Name(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<IndexColumn, A::Error> {
+        IndexKey::deserialize(MapAccessDeserializer::new(map)).map(IndexColumn::Key)
+    }
+}

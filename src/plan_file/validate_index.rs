@@ -1,0 +1,186 @@
+//! Checks of one index plan.
+
+use super::diagnose::Diagnostic;
+use super::index_plan::{IndexColumn, IndexPlan};
+use super::validate::Entry;
+use super::validate_policy::{folded_name, identifier, identifier_fault, storage_parameters};
+
+/// Keys that say what `sql` says too.
+const PARTS: [&str; 11] = [
+    "name",
+    "table",
+    "columns",
+    "method",
+    "unique",
+    "nulls_not_distinct",
+    "include",
+    "where",
+    "with",
+    "tablespace",
+    "comment",
+];
+
+/// Checks one index plan.
+pub(super) fn index(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    if entry.gives("sql") {
+        from_sql(entry, index, problems);
+    } else {
+        from_parts(entry, index, problems);
+    }
+}
+
+fn from_sql(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    for key in PARTS {
+        if entry.gives(key) {
+            problems.push(
+                entry
+                    .key_error(
+                        key,
+                        format!("`{key}` beside `sql`: the statement says it already"),
+                        "",
+                    )
+                    .help("keep `sql` alone, or write the index by its parts"),
+            );
+        }
+    }
+    let Some(sql) = &index.sql else { return };
+    let mut words = sql.split_whitespace().map(str::to_ascii_lowercase);
+    let create = words.next().as_deref() == Some("create")
+        && match words.next().as_deref() {
+            Some("unique") => words.next().as_deref() == Some("index"),
+            Some("index") => true,
+            _ => false,
+        };
+    if !create {
+        problems.push(
+            entry
+                .error("sql", "`sql` is not a CREATE INDEX statement", "")
+                .help("write `sql: CREATE INDEX name ON table (column)`"),
+        );
+    }
+}
+
+fn from_parts(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    for (key, missing) in [
+        ("table", index.table.is_none()),
+        ("name", index.name.is_none()),
+        ("columns", !entry.gives("columns")),
+    ] {
+        if missing && !entry.is_broken(key) {
+            let example = match key {
+                "table" => "public.orders",
+                "name" => "idx_orders_created_at",
+                _ => "[created_at]",
+            };
+            problems.push(
+                entry
+                    .own_error(
+                        format!("this index has no `{key}`"),
+                        "needs `table`, `name` and `columns`, or `sql`",
+                    )
+                    .help(format!("add it, for example `{key}: {example}`")),
+            );
+        }
+    }
+    if let Some(table) = &index.table {
+        folded_name(entry, &table.to_string(), problems);
+    }
+    for (key, value) in [
+        ("name", &index.name),
+        ("method", &index.method),
+        ("tablespace", &index.tablespace),
+    ] {
+        if let Some(value) = value {
+            identifier(entry, key, value, problems);
+        }
+    }
+    if entry.gives("columns") && entry.elements("columns").is_empty() && !entry.is_broken("columns")
+    {
+        problems.push(entry.error("columns", "`columns` names no column", "an empty list"));
+    }
+    for (column, at) in index.columns.iter().zip(entry.elements("columns")) {
+        self::column(&at, column, problems);
+    }
+    for (column, at) in index.include.iter().zip(entry.elements("include")) {
+        if let Some(message) = identifier_fault(column) {
+            problems.push(at.value_error(format!("`include`: {message}"), ""));
+        }
+    }
+    if index.nulls_not_distinct && !index.unique {
+        problems.push(
+            entry
+                .key_error(
+                    "nulls_not_distinct",
+                    "`nulls_not_distinct` is for unique indexes",
+                    "",
+                )
+                .help("add `unique: true`, or remove it"),
+        );
+    }
+    if index
+        .predicate
+        .as_ref()
+        .is_some_and(|sql| sql.trim().is_empty())
+    {
+        problems.push(
+            entry
+                .error("where", "`where` is empty", "")
+                .help("remove it for an index of all rows"),
+        );
+    }
+    storage_parameters(entry, &index.with, problems);
+}
+
+fn column(at: &Entry<'_>, column: &IndexColumn, problems: &mut Vec<Diagnostic>) {
+    match column {
+        IndexColumn::Name(name) => {
+            let lower = name.to_ascii_lowercase();
+            let bare = lower
+                .rsplit_once(' ')
+                .filter(|(_, last)| matches!(*last, "asc" | "desc"))
+                .map(|(bare, order)| (name.get(..bare.len()).unwrap_or(name), order));
+            if let Some((bare, order)) = bare {
+                problems.push(
+                    at.value_error(format!("`{name}` is not the name of a column"), "")
+                        .help(format!(
+                            "write the order as a key: `{{ column: {bare}, order: {order} }}`"
+                        )),
+                );
+            } else if name.contains('(') {
+                problems.push(
+                    at.value_error(format!("`{name}` is not the name of a column"), "")
+                        .help(format!("write an expression as `{{ expression: {name} }}`")),
+                );
+            } else if name.len() > 1 && name.starts_with('"') && name.ends_with('"') {
+                problems.push(
+                    at.value_error(
+                        "a column is written as the catalog spells it, without quotes",
+                        "",
+                    )
+                    .help(format!("write {}", name.trim_matches('"'))),
+                );
+            } else if let Some(message) = identifier_fault(name) {
+                problems.push(at.value_error(format!("`columns`: {message}"), ""));
+            }
+        }
+        IndexColumn::Key(key) => match (at.gives("column"), at.gives("expression")) {
+            (true, true) => problems.push(
+                at.key_error(
+                    "expression",
+                    "`expression` beside `column`",
+                    "one of them is too many",
+                )
+                .help("keep exactly one of the two"),
+            ),
+            (false, false) => problems.push(
+                at.own_error("this key has neither `column` nor `expression`", "")
+                    .help("write for example `{ column: created_at, order: desc }`"),
+            ),
+            _ => {
+                if let Some(name) = &key.column {
+                    identifier(at, "column", name, problems);
+                }
+            }
+        },
+    }
+}

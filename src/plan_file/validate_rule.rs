@@ -1,0 +1,112 @@
+//! Checks of one rule.
+
+use super::diagnose::Diagnostic;
+use super::rule::{Rule, Threshold};
+use super::validate::Entry;
+
+/// Checks one rule.
+pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
+    for (key, value, what) in [
+        ("id", &rule.id, "an id"),
+        ("metric", &rule.metric, "a metric"),
+    ] {
+        let plain = !value.is_empty()
+            && value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        if !plain {
+            problems.push(
+                entry
+                    .error(key, format!("`{value}` cannot be {what}"), "")
+                    .help("use letters, digits, `.`, `-` and `_`: `repl.lag`"),
+            );
+        }
+    }
+    if !entry.gives("warn") && !entry.gives("critical") && rule.overrides.is_empty() {
+        problems.push(
+            entry
+                .own_error(
+                    "this rule can never find anything",
+                    "neither `warn` nor `critical`",
+                )
+                .help("add a threshold, for example `warn: \"> 100ms\"`"),
+        );
+    }
+    order(entry, rule.warn.as_ref(), rule.critical.as_ref(), problems);
+    if let (Some(clear), Some(warn)) = (&rule.clear, rule.warn.as_ref().or(rule.critical.as_ref()))
+        && (clear.is_upper() == warn.is_upper() || !clear.is_comparable(warn))
+    {
+        problems.push(
+            entry
+                .error("clear", format!("`clear` ({clear}) does not fit `{warn}`"), "")
+                .help("it compares the other way round, in the same unit: `warn: \"> 100ms\"`, `clear: \"< 50ms\"`"),
+        );
+    }
+    if rule.lasting.is_some_and(|time| time.0 == 0) {
+        problems.push(
+            entry
+                .error("for", "`for` of 0 has no effect", "must be above 0")
+                .help("omit `for` to report at the first sample"),
+        );
+    }
+    if let Some(samples) = rule.samples {
+        let at = entry.below("samples");
+        if samples.need == 0 {
+            problems.push(at.error("need", "`need` of 0 is always met", "must be 1 or more"));
+        } else if samples.need > samples.of {
+            problems.push(
+                at.error(
+                    "need",
+                    format!(
+                        "{} of {} samples can never be met",
+                        samples.need, samples.of
+                    ),
+                    "",
+                )
+                .help("`need` is at most `of`"),
+            );
+        }
+    }
+    for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
+        if other.labels.is_empty() && !at.is_broken("match") {
+            problems.push(
+                at.error("match", "`match` without a label fits every node", "")
+                    .help("name a label: `match: { use: analytics }`"),
+            );
+        }
+        order(&at, other.warn.as_ref(), other.critical.as_ref(), problems);
+    }
+}
+
+/// Checks that the warning comes before the critical finding.
+fn order(
+    entry: &Entry<'_>,
+    warn: Option<&Threshold>,
+    critical: Option<&Threshold>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let (Some(warn), Some(critical)) = (warn, critical) else {
+        return;
+    };
+    let (message, help) = if !warn.is_comparable(critical) {
+        (
+            format!("`warn` ({warn}) and `critical` ({critical}) have different units"),
+            "give both a unit of the same kind",
+        )
+    } else if warn.is_upper() != critical.is_upper() {
+        (
+            format!("`warn` ({warn}) and `critical` ({critical}) compare in different directions"),
+            "use `>` in both, or `<` in both",
+        )
+    } else if (warn.is_upper() && warn.base() > critical.base())
+        || (!warn.is_upper() && warn.base() < critical.base())
+    {
+        (
+            format!("`critical` ({critical}) is met before `warn` ({warn})"),
+            "swap the two",
+        )
+    } else {
+        return;
+    };
+    problems.push(entry.error("critical", message, "").help(help));
+}

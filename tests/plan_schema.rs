@@ -189,6 +189,40 @@ fn valid_plans_read_back_what_is_written() {
     }
 }
 
+#[test]
+fn examples_in_the_documentation_load_and_name_every_key() {
+    let text = std::fs::read_to_string("docs/plan-files.md").unwrap();
+    let mut blocks = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        // Parts of a file are shown without `version`, parts of a policy are indented.
+        let whole = match (block.contains("version: 1"), block.starts_with(' ')) {
+            (true, _) => block.to_owned(),
+            (false, false) => format!("version: 1\n{block}"),
+            (false, true) => {
+                format!("version: 1\npartitions:\n  - table: x\n    every: day\n{block}")
+            }
+        };
+        if let Err(problems) = parse(&[source(&whole)]) {
+            panic!("{whole}\n{problems}");
+        }
+        blocks += 1;
+    }
+    assert!(blocks >= 6, "only {blocks} examples found");
+    let schema = json_schema();
+    let mut sections = vec![&schema];
+    sections.extend(schema["$defs"].as_object().unwrap().values());
+    for section in sections {
+        for key in section["properties"].as_object().into_iter().flatten() {
+            let key = key.0;
+            assert!(
+                text.contains(&format!("`{key}`")) || text.contains(&format!("{key}:")),
+                "`{key}` is not in docs/plan-files.md"
+            );
+        }
+    }
+}
+
 fn words() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,8}",

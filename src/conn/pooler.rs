@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio_postgres::Client;
@@ -21,6 +22,8 @@ pub enum PoolMode {
     /// A client may get another server connection for each transaction: session settings, session
     /// locks and prepared statements are lost, or end up with somebody else.
     Transaction,
+    /// No second connection could be had to find out; treated like [`Transaction`](Self::Transaction).
+    Unknown,
 }
 
 /// A pooler between dbops and the server.
@@ -32,6 +35,9 @@ pub struct Pooler {
 
 /// How often the two connections are compared before session mode is believed.
 const ROUNDS: usize = 4;
+
+/// How long the second connection may take: a full pool lets it wait for minutes.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Detects a pooler.
 ///
@@ -50,32 +56,32 @@ pub(super) async fn detect(
     if key == link.facts.backend_pid || key == 0 {
         return None;
     }
-    let mode = if shares_servers(link, settings, application_name, tls).await {
-        PoolMode::Transaction
-    } else {
-        PoolMode::Session
-    };
-    Some(Pooler { mode })
+    Some(Pooler {
+        mode: mode(link, settings, application_name, tls).await,
+    })
 }
 
-async fn shares_servers(
+async fn mode(
     link: &Link,
     settings: &Settings,
     application_name: &str,
     tls: &MakeRustlsConnect,
-) -> bool {
+) -> PoolMode {
     let mine = link.facts.backend_pid;
-    // A full session pool lets the second client wait until the time limit, and then it is no
-    // transaction pool with a server to share either.
-    let Ok(other) = dial::open(settings, application_name, tls, Peer::Server).await else {
-        return moves(&link.client, mine).await;
+    let other = dial::open(settings, application_name, tls, Peer::Server);
+    let Ok(Ok(other)) = tokio::time::timeout(PATIENCE, other).await else {
+        return if moves(&link.client, mine).await {
+            PoolMode::Transaction
+        } else {
+            PoolMode::Unknown
+        };
     };
     for _ in 0..ROUNDS {
         if moves(&link.client, mine).await || moves_onto(&other.client, mine).await {
-            return true;
+            return PoolMode::Transaction;
         }
     }
-    false
+    PoolMode::Session
 }
 
 async fn moves(client: &Client, mine: i32) -> bool {

@@ -202,11 +202,10 @@ pub async fn connect(settings: &Settings, purpose: Purpose) -> anyhow::Result<Se
         .map_err(|attempts| failure::cannot_connect(settings, &attempts))?;
     let pooler = pooler::detect(&link, settings, &application_name, &tls).await;
     let session = Session::new(link, purpose, pooler, tls, settings.to_string());
-    if pooler.is_some_and(|pooler| pooler.mode == PoolMode::Transaction) {
-        if purpose.changes_something() {
-            return Err(transaction_pool(settings).into());
-        }
-        return Ok(session);
+    match pooler.map(|pooler| pooler.mode) {
+        None | Some(PoolMode::Session) => {}
+        Some(mode) if purpose.changes_something() => return Err(shared_pool(settings, mode).into()),
+        Some(_) => return Ok(session),
     }
     run(&session.client, &session_settings(purpose))
         .await
@@ -239,6 +238,10 @@ pub async fn connect_console(settings: &Settings) -> anyhow::Result<Session> {
 }
 
 /// Begins the transaction that everything is read in: one snapshot, no writes, its own settings.
+///
+/// Read with `query_typed`, which leaves nothing behind: a named prepared statement lives as long as
+/// the last row made by it, and behind a transaction pool one that outlives its transaction stays on
+/// the pooled server, where the next client that picks the name fails.
 ///
 /// # Errors
 /// The server refuses.
@@ -293,12 +296,15 @@ fn application_name(settings: &Settings, purpose: &str) -> String {
     format!("{name} {purpose}")
 }
 
-fn transaction_pool(settings: &Settings) -> Failure {
-    Failure::refused(format!(
-        "{settings} goes through a connection pooler in transaction mode"
-    ))
+fn shared_pool(settings: &Settings, mode: PoolMode) -> Failure {
+    Failure::refused(match mode {
+        PoolMode::Unknown => format!(
+            "{settings} goes through a connection pooler that has no second connection free to tell its mode by"
+        ),
+        _ => format!("{settings} goes through a connection pooler in transaction mode"),
+    })
     .hint(
-        "session locks and settings do not survive there, and would be left behind for other clients",
+        "in transaction mode session locks and settings do not survive, and would be left behind for other clients",
     )
     .hint("give this command the direct connection to the server (host and port of PostgreSQL, not of the pooler)")
 }

@@ -649,3 +649,139 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], wanted: T) -> &'static str
         .find(|(_, value)| *value == wanted)
         .map_or("", |(name, _)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str)]) -> Env {
+        let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Env::new(vars, Some("ann".to_owned()))
+    }
+
+    fn resolve(text: &str, vars: &[(&str, &str)]) -> Result<Settings, String> {
+        let overrides = Overrides {
+            database_url: Some(text.to_owned()),
+            ..Overrides::default()
+        };
+        Settings::resolve(&overrides, &env(vars))
+    }
+
+    #[test]
+    fn without_anything_it_is_the_local_socket_as_oneself() {
+        let settings = Settings::resolve(&Overrides::default(), &env(&[])).unwrap();
+        assert!(settings.hosts[0].is_socket(), "{settings}");
+        assert!(settings.to_string().ends_with(":5432/ann"), "{settings}");
+        assert_eq!(settings.application_name, "dbops");
+        assert_eq!(settings.tls.mode, SslMode::Prefer);
+        assert_eq!(settings.connect_timeout, Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn flags_beat_the_string_and_the_string_beats_the_environment() {
+        let vars = [
+            ("DATABASE_URL", "postgres://url_user@url_host:1/url_db"),
+            ("PGHOST", "env_host"),
+            ("PGUSER", "env_user"),
+            ("PGDATABASE", "env_db"),
+            ("PGAPPNAME", "env_app"),
+            ("PGPASSWORD", "env_password"),
+        ];
+        let mut overrides = Overrides::default();
+        let show = |overrides: &Overrides| {
+            let settings = Settings::resolve(overrides, &env(&vars)).unwrap();
+            assert_eq!(settings.application_name, "env_app");
+            settings.to_string()
+        };
+        assert_eq!(show(&overrides), "url_user@url_host:1/url_db");
+        overrides.database_url = Some("host=flag_host".to_owned());
+        assert_eq!(show(&overrides), "env_user@flag_host:5432/env_db");
+        overrides.dbname = Some("flag_db".to_owned());
+        assert_eq!(show(&overrides), "env_user@flag_host:5432/flag_db");
+    }
+
+    #[test]
+    fn every_libpq_variable_is_read() {
+        let vars = [
+            ("PGHOST", "a,b"),
+            ("PGHOSTADDR", "10.0.0.1,::1"),
+            ("PGPORT", "1,2"),
+            ("PGOPTIONS", "-c jit=off"),
+            ("PGSSLMODE", "require"),
+            ("PGSSLNEGOTIATION", "direct"),
+            ("PGCHANNELBINDING", "require"),
+            ("PGCONNECT_TIMEOUT", "0"),
+            ("PGTARGETSESSIONATTRS", "read-write"),
+            ("PGSSLMINPROTOCOLVERSION", "TLSv1.3"),
+            ("PGSSLSNI", "0"),
+            ("PGLOADBALANCEHOSTS", "random"),
+        ];
+        let settings = resolve("", &vars).unwrap();
+        assert_eq!(settings.to_string(), "ann@a:1,b:2/ann");
+        assert_eq!(settings.hosts[1].address, "::1".parse().ok());
+        assert_eq!(settings.options.as_deref(), Some("-c jit=off"));
+        assert_eq!(settings.connect_timeout, None);
+        assert_eq!(settings.target_session_attrs, TargetSessionAttrs::ReadWrite);
+        let tls = &settings.tls;
+        assert!(tls.direct && !tls.sni && settings.random_order);
+        assert_eq!(tls.min_version, TlsVersion::V1_3);
+        assert_eq!(tls.channel_binding, ChannelBinding::Require);
+    }
+
+    #[test]
+    fn wrong_values_name_the_parameter_and_its_choices() {
+        for (text, wanted) in [
+            (
+                "sslmode=verify",
+                "`sslmode`: `verify` is not one of disable",
+            ),
+            ("port=0", "port `0`"),
+            ("port=65536", "port `65536`"),
+            ("host=a,b port=1,2,3", "3 values for 2 hosts"),
+            ("host=a,b hostaddr=1.1.1.1", "`hostaddr` 1"),
+            ("hostaddr=db1", "numeric"),
+            ("host=@abstract", "abstract socket"),
+            ("connect_timeout=soon", "`connect_timeout`: `soon`"),
+            ("target_session_attrs=master", "`master` is not one of any"),
+            ("sslrootcert=system sslmode=require", "too weak"),
+            ("sslnegotiation=direct sslmode=prefer", "too weak"),
+            (
+                "sslmode=verify-full sslrootcert=/no",
+                "`/no` does not exist",
+            ),
+            ("sslmode=verify-ca", "no home directory"),
+            (
+                "require_auth=scram-sha-256",
+                "`require_auth` is not supported",
+            ),
+            ("gssencmode=require", "`gssencmode` is not supported"),
+            (
+                "ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
+                "above",
+            ),
+            ("service=shop", "service `shop` is not defined"),
+        ] {
+            let error = resolve(text, &[]).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_form_of_display_shows_a_password() {
+        let settings = resolve("postgres://u:hunter2@h/d", &[("PGPASSWORD", "hunter2")]).unwrap();
+        let overrides = Overrides {
+            database_url: Some("postgres://u:hunter2@h/d".to_owned()),
+            ..Overrides::default()
+        };
+        let env = env(&[("PGPASSWORD", "hunter2")]);
+        let params = conninfo::parse("password=hunter2").unwrap();
+        let all = format!("{settings} {settings:?} {overrides:?} {env:?} {params:?}");
+        assert!(!all.contains("hunter2"), "{all}");
+    }
+
+    #[test]
+    fn ipv6_hosts_are_shown_in_brackets() {
+        let settings = resolve("postgres://u@[::1]:5433/d", &[]).unwrap();
+        assert_eq!(settings.to_string(), "u@[::1]:5433/d");
+    }
+}

@@ -102,14 +102,11 @@ fn refuse_literal_password(url: &str) -> Result<(), String> {
         }
         Ok(())
     })?;
-    // A reference may stand for what the syntax needs (a port, an `=`), so what cannot be read without it
-    // is judged by its user part alone.
-    let written = match conninfo::parse(&plain) {
-        Ok(params) => ["password", "sslpassword", "oauth_client_secret"]
-            .iter()
-            .any(|name| params.given(name).is_some()),
-        Err(_) => plain.contains("password="),
-    };
+    let params = conninfo::parse(&plain)
+        .map_err(|error| format!("`url`: {error} (a `${{NAME}}` can stand for a value only)"))?;
+    let written = ["password", "sslpassword", "oauth_client_secret"]
+        .iter()
+        .any(|name| params.given(name).is_some());
     if written {
         Err(literal.to_owned())
     } else {
@@ -170,7 +167,7 @@ fn split_references<'a>(
     piece(Piece::Text(rest))
 }
 
-/// Encodes all but what is unreserved and, for hosts and lists of them, `.`, `,`, `:` and brackets.
+/// Encodes all but what a URL leaves alone everywhere, so that a value is one part whatever it holds.
 fn percent_encode(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
@@ -181,4 +178,125 @@ fn percent_encode(value: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan_file::Origin;
+
+    fn env() -> Env {
+        let vars = [
+            ("PW", "p@ss/w:d'\\ x"),
+            ("HOST", "db1"),
+            ("EMPTY", ""),
+            ("WHOLE", "postgres://u:secret@db9/d"),
+        ];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Env::new(vars, Some("nobody".to_owned()))
+    }
+
+    fn target(primary: TargetNode) -> Target {
+        Target {
+            primary,
+            replicas: Vec::new(),
+            poolers: Vec::new(),
+            origin: Origin {
+                file: "plans/a.yaml".to_owned(),
+                line: 3,
+                column: 5,
+            },
+        }
+    }
+
+    fn by_url(url: &str) -> anyhow::Result<Settings> {
+        let node = TargetNode {
+            url: Some(url.to_owned()),
+            ..TargetNode::default()
+        };
+        resolve(
+            Some(&target(node)),
+            Node::Primary,
+            &Overrides::default(),
+            &env(),
+        )
+    }
+
+    #[test]
+    fn references_are_replaced_whatever_they_hold() {
+        for url in [
+            "postgres://u:${PW}@${HOST}/d",
+            "host=${HOST} user=u dbname=d password=${PW}",
+        ] {
+            let settings = by_url(url).unwrap();
+            assert_eq!(settings.to_string(), "u@db1:5432/d");
+            let password = settings.hosts[0].password.as_ref().unwrap();
+            assert_eq!(password.expose(), "p@ss/w:d'\\ x");
+        }
+        assert_eq!(by_url("${WHOLE}").unwrap().to_string(), "u@db9:5432/d");
+    }
+
+    #[test]
+    fn a_password_in_a_plan_file_is_an_error_that_does_not_repeat_it() {
+        for url in [
+            "postgres://u:secret@db1/d",
+            "postgres://${HOST}:secret@db1/d",
+            "postgres://u:secret${PW}@db1/d",
+            "postgres://db1/d?password=secret",
+            "host=db1 password=secret",
+            "host=db1 password='secret'",
+            "postgres://u:secret@db1/d?${HOST}=x",
+        ] {
+            let error = by_url(url).unwrap_err().to_string();
+            assert!(error.starts_with("plans/a.yaml:3:5: "), "{error}");
+            assert!(!error.contains("secret"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = |url: &str| by_url(url).unwrap_err().to_string();
+        assert!(error("postgres://u:${NOPE}@h").contains("`NOPE` is not set"));
+        assert!(error("postgres://u:${PW@h").contains("`${` without `}`"));
+        assert!(error("postgres://u:${}@h").contains("`${NAME}`"));
+        for name in ["NOPE", "EMPTY"] {
+            let node = TargetNode {
+                url_env: Some(name.to_owned()),
+                ..TargetNode::default()
+            };
+            let error = resolve(
+                Some(&target(node)),
+                Node::Primary,
+                &Overrides::default(),
+                &env(),
+            );
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}` is not set")), "{error}");
+        }
+        let none = resolve(
+            Some(&target(TargetNode::default())),
+            Node::Replica("x"),
+            &Overrides::default(),
+            &env(),
+        );
+        assert!(
+            none.unwrap_err()
+                .to_string()
+                .contains("no replica named `x`")
+        );
+    }
+
+    #[test]
+    fn the_command_line_takes_the_place_of_the_primary() {
+        let node = TargetNode {
+            url: Some("postgres://u@db1/d".to_owned()),
+            ..TargetNode::default()
+        };
+        let overrides = Overrides {
+            database_url: Some("postgres://me@db2/x".to_owned()),
+            ..Overrides::default()
+        };
+        let settings = resolve(Some(&target(node)), Node::Primary, &overrides, &env()).unwrap();
+        assert_eq!(settings.to_string(), "me@db2:5432/x");
+    }
 }

@@ -47,6 +47,8 @@
 
 mod catalog;
 mod common;
+mod conn;
+mod conn_tls;
 mod sandbox;
 mod sql;
 
@@ -55,7 +57,13 @@ use std::process::ExitCode;
 use common::Module;
 
 /// Every module of tests, in the order of their names.
-const MODULES: &[&Module] = &[&catalog::MODULE, &sandbox::MODULE, &sql::MODULE];
+const MODULES: &[&Module] = &[
+    &catalog::MODULE,
+    &conn::MODULE,
+    &conn_tls::MODULE,
+    &sandbox::MODULE,
+    &sql::MODULE,
+];
 
 fn main() -> ExitCode {
     common::main(MODULES)

@@ -225,6 +225,11 @@ pub(super) fn yaml(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnos
     let message = message
         .split_once(" at line ")
         .map_or(message.as_str(), |(what, _)| what);
+    if message.contains("repetition limit") {
+        return Diagnostic::error("the aliases of this file repeat too much")
+            .spot(Spot::new(file, text, place, ""))
+            .help("use aliases of short values only");
+    }
     explain(file, text, place, message)
 }
 

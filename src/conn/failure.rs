@@ -182,6 +182,11 @@ fn explain(settings: &Settings, attempt: &Attempt) -> Explained {
         ),
         Cause::Driver(error) => match server_error(error) {
             Some(server) => explain_server(settings, attempt, &server),
+            // An older server takes the handshake for a broken start-up packet and hangs up.
+            None if settings.tls.direct && error.to_string().contains("TLS") => (
+                format!("sslnegotiation=direct failed: {}", explain_driver(place, error).0),
+                Some("servers before PostgreSQL 17 need sslnegotiation=postgres".to_owned()),
+            ),
             None => explain_driver(place, error),
         },
     }

@@ -15,7 +15,7 @@ use rcgen::{
 use crate::common::{Ctx, eventually, tests};
 
 tests!(
-    SystemOnly: verify_full_wants_authority_and_name,
+    Ends: verify_full_wants_authority_and_name,
     an_expired_certificate_is_refused_as_such,
     a_certificate_that_is_its_own_authority_is_accepted,
     a_common_name_is_enough_without_alternative_names,
@@ -25,6 +25,7 @@ tests!(
     a_client_certificate_lets_in,
     channel_binding_works_with_scram,
     a_statement_is_cancelled_over_tls,
+    direct_negotiation_works_from_17_on,
 );
 
 /// A certificate authority of the test's own.
@@ -355,4 +356,23 @@ async fn a_statement_is_cancelled_over_tls(ctx: &Ctx) -> Result<()> {
     let error = slept.err().context("it slept on")?;
     ensure!(error.code().map(|code| code.code()) == Some("57014"));
     Ok(())
+}
+
+async fn direct_negotiation_works_from_17_on(ctx: &Ctx) -> Result<()> {
+    let authority = Authority::new("one")?;
+    let root = write(ctx, "root.crt", &authority.pem)?;
+    let cluster = with_tls(ctx, &authority.issue(&named("localhost")?)?)?
+        .start()
+        .await?;
+    let extra = format!(
+        "sslmode=verify-full sslrootcert={} sslnegotiation=direct",
+        root.display()
+    );
+    if ctx.major >= 17 {
+        let session = open(&cluster, &extra).await?;
+        ensure!(encrypted(&session).await? && session.pooler().is_none());
+        Ok(())
+    } else {
+        fails(&cluster, &extra, "sslnegotiation=direct").await
+    }
 }

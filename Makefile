@@ -12,6 +12,7 @@ help: ## list the targets
 
 demo: ## show every command on a throw-away cluster
 	scripts/install-deps demo
+	$(CARGO) build --locked
 	$(CARGO) run --locked --quiet -- demo
 
 test: ## run every test: unit tests, and against servers of the oldest, the newest and the installed major

@@ -30,6 +30,8 @@ pub struct PgBouncerBuilder<'a> {
     binary: PathBuf,
     cluster: &'a Cluster,
     config: BTreeMap<String, String>,
+    databases: BTreeMap<String, String>,
+    users: BTreeMap<String, String>,
 }
 
 impl PgBouncerBuilder<'_> {
@@ -37,6 +39,21 @@ impl PgBouncerBuilder<'_> {
     #[must_use]
     pub fn config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a database to the `[databases]` section with parameters beyond its address:
+    /// `pool_size=5`. Databases that are not named are reachable with PgBouncer's defaults.
+    #[must_use]
+    pub fn database(mut self, name: impl Into<String>, parameters: impl Into<String>) -> Self {
+        self.databases.insert(name.into(), parameters.into());
+        self
+    }
+
+    /// Lets a role in beside the superuser. Neither part may hold a double quote.
+    #[must_use]
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.insert(name.into(), password.into());
         self
     }
 
@@ -52,14 +69,7 @@ impl PgBouncerBuilder<'_> {
         for _ in 0..5 {
             let port = free_port()?;
             home.write("pgbouncer.ini", self.ini(&home, port).as_bytes())?;
-            home.write(
-                "userlist.txt",
-                format!(
-                    "\"{SUPERUSER}\" \"{}\"\n",
-                    self.cluster.password().unwrap_or_default()
-                )
-                .as_bytes(),
-            )?;
+            home.write("userlist.txt", self.user_list().as_bytes())?;
             let mut command = Command::new(&self.binary);
             command
                 .env_clear()
@@ -91,6 +101,14 @@ impl PgBouncerBuilder<'_> {
         Err(last.unwrap_or_else(|| anyhow!("PgBouncer did not start")))
     }
 
+    fn user_list(&self) -> String {
+        let superuser = self.cluster.password().unwrap_or_default();
+        std::iter::once((SUPERUSER, superuser))
+            .chain(self.users.iter().map(|(n, p)| (n.as_str(), p.as_str())))
+            .map(|(name, password)| format!("\"{name}\" \"{password}\"\n"))
+            .collect()
+    }
+
     fn ini(&self, home: &Home, port: u16) -> String {
         let mut settings: BTreeMap<&str, String> = [
             ("listen_addr", "127.0.0.1"),
@@ -113,11 +131,16 @@ impl PgBouncerBuilder<'_> {
         for (name, value) in &self.config {
             settings.insert(name, value.clone());
         }
-        let mut text = format!(
-            "[databases]\n* = host={} port={}\n[pgbouncer]\n",
+        let address = format!(
+            "host={} port={}",
             self.cluster.socket_dir().display(),
             self.cluster.port()
         );
+        let mut text = "[databases]\n".to_owned();
+        for (name, parameters) in &self.databases {
+            text.push_str(&format!("{name} = {address} {parameters}\n"));
+        }
+        text.push_str(&format!("* = {address}\n[pgbouncer]\n"));
         for (name, value) in settings {
             text.push_str(&format!("{name} = {value}\n"));
         }
@@ -173,6 +196,8 @@ impl PgBouncer {
             binary,
             cluster,
             config: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            users: BTreeMap::new(),
         }
     }
 

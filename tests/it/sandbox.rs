@@ -18,6 +18,8 @@ tests!(
     a_server_comes_back_with_its_data_after_a_stop,
     a_wrong_parameter_is_reported_with_the_server_log,
     pgbouncer_pools_in_transaction_mode,
+    pgbouncer_knows_the_named_users_and_databases,
+    files_for_tls_are_accepted_by_the_server,
     two_clusters_run_side_by_side_and_leave_nothing,
     nothing_stays_when_the_owner_is_killed,
     the_command_sees_no_environment_but_its_own,
@@ -128,6 +130,41 @@ async fn pgbouncer_pools_in_transaction_mode(ctx: &Ctx) -> Result<()> {
         ensure!(one == backend(&second).await?, "two clients, two servers");
         connect(&pool.admin_url()).await?;
     }
+    Ok(())
+}
+
+async fn pgbouncer_knows_the_named_users_and_databases(ctx: &Ctx) -> Result<()> {
+    let cluster = ctx.private_cluster()?.start().await?;
+    let client = cluster.connect("postgres").await?;
+    client.query("create role app login", &[]).await?;
+    let pool = PgBouncer::builder(ctx.pgbouncer()?, &cluster)
+        .database("shop", "dbname=postgres pool_size=3")
+        .user("app", "unused")
+        .start()
+        .await?;
+    let url = pool.url_for("shop").replace("//postgres@", "//app@");
+    let through = connect(&url).await?;
+    let rows = through
+        .query_typed("select current_user::text || current_database()", &[])
+        .await?;
+    let who: String = rows.first().context("no row")?.get(0);
+    ensure!(who == "apppostgres", "{who}");
+    Ok(())
+}
+
+async fn files_for_tls_are_accepted_by_the_server(ctx: &Ctx) -> Result<()> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let cluster = ctx
+        .private_cluster()?
+        .config("ssl", "on")
+        .file("server.crt", made.cert.pem())
+        .file("server.key", made.signing_key.serialize_pem())
+        .hba("hostnossl all all 127.0.0.1/32 reject")
+        .start()
+        .await?;
+    let plain = connect(&cluster.url()).await;
+    ensure!(plain.is_err(), "let in without TLS");
+    connect(&cluster.socket_url()).await?;
     Ok(())
 }
 

@@ -38,7 +38,8 @@ impl Ctx {
             chosen: major.clone(),
             name,
             servers: Arc::clone(servers),
-            dir: tempfile::tempdir().context("making a folder for a test")?,
+            dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                .context("making a folder for a test")?,
             databases: Mutex::default(),
             private_logs: Mutex::default(),
         })

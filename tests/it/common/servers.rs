@@ -35,7 +35,8 @@ impl Major {
 pub(crate) struct Servers {
     majors: Vec<Major>,
     running: Mutex<BTreeMap<u16, Slot>>,
-    /// Logs outlive the clusters: they are shown when a test fails.
+    /// Logs outlive the clusters: they are shown when a test fails. Like every folder of the tests
+    /// this one is in the target folder: Ctrl-C leaves it there, and nothing elsewhere.
     logs: tempfile::TempDir,
     pgbouncer: Result<PathBuf, String>,
     path: std::ffi::OsString,
@@ -94,7 +95,8 @@ impl Servers {
         Ok(Self {
             majors,
             running: Mutex::default(),
-            logs: tempfile::tempdir().context("making a folder for server logs")?,
+            logs: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                .context("making a folder for server logs")?,
             pgbouncer: PgBouncer::find(env).map_err(|error| format!("{error:#}")),
             path: env("PATH").unwrap_or_default(),
         })

@@ -197,3 +197,122 @@ impl<'a> Reader<'a> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> BoundDatum {
+        BoundDatum::Value(text.to_owned())
+    }
+
+    fn range(from: &[BoundDatum], to: &[BoundDatum]) -> BoundSpec {
+        BoundSpec::Range {
+            from: from.to_vec(),
+            to: to.to_vec(),
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_in_every_form_the_server_prints() {
+        let cases = [
+            (
+                "FOR VALUES FROM ('2026-02-01 00:00:00+00') TO ('2026-03-01 00:00:00+00')",
+                range(
+                    &[value("2026-02-01 00:00:00+00")],
+                    &[value("2026-03-01 00:00:00+00")],
+                ),
+            ),
+            (
+                "FOR VALUES FROM (MINVALUE) TO (MAXVALUE)",
+                range(&[BoundDatum::Min], &[BoundDatum::Max]),
+            ),
+            (
+                "FOR VALUES FROM (10, 'a', MINVALUE) TO ('-20', 'it''s, (x) \\ y', MAXVALUE)",
+                range(
+                    &[value("10"), value("a"), BoundDatum::Min],
+                    &[value("-20"), value("it's, (x) \\ y"), BoundDatum::Max],
+                ),
+            ),
+            (
+                "FOR VALUES FROM (-5, 1.5) TO (E'a\\\\b\\'c', true)",
+                range(
+                    &[value("-5"), value("1.5")],
+                    &[value("a\\b'c"), value("true")],
+                ),
+            ),
+            (
+                "FOR VALUES FROM ('MINVALUE') TO ('')",
+                range(&[value("MINVALUE")], &[value("")]),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_bound(text), expected, "{text}");
+        }
+        assert_eq!(parse_bound("DEFAULT"), BoundSpec::Default);
+    }
+
+    #[test]
+    fn what_is_not_a_range_is_handed_back_whole() {
+        for text in [
+            "FOR VALUES WITH (modulus 4, remainder 0)",
+            "FOR VALUES IN ('eu', 'us', NULL)",
+            "FOR VALUES FROM ('a') TO ('b",
+            "FOR VALUES FROM ('a') TO ('b') AND MORE",
+            "FOR VALUES FROM ('a', 'b') TO ('c')",
+            "FOR VALUES FROM () TO ()",
+            "FOR VALUES FROM ('a'::text) TO ('b'::text)",
+            "FOR VALUES FROM (E'\\x41') TO ('b')",
+            "FOR VALUES FROM (E'\\",
+            "FOR VALUES FROM (NULL) TO (1)",
+            "FOR VALUES FROM (é) TO (1)",
+            "",
+        ] {
+            assert_eq!(parse_bound(text), BoundSpec::Other(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn further_columns_are_exact_only_at_their_ends() {
+        let on = |from: &[BoundDatum], to: &[BoundDatum]| range_on(Axis::EpochS, &range(from, to));
+        let (min, max) = (BoundDatum::Min, BoundDatum::Max);
+        assert_eq!(
+            on(&[value("10"), min.clone()], &[value("20"), min.clone()]),
+            Ok((Bound::Value(10), Bound::Value(20)))
+        );
+        // Rows with 20 are inside an upper end of (20, MAXVALUE), so 21 is the exact end.
+        assert_eq!(
+            on(&[value("10"), max.clone()], &[value("20"), max.clone()]),
+            Ok((Bound::Value(11), Bound::Value(21)))
+        );
+        assert_eq!(
+            on(&[min.clone(), min.clone()], &[max.clone(), max.clone()]),
+            Ok((Bound::Min, Bound::Max))
+        );
+        let error = on(&[value("10"), value("1")], &[value("20"), min]).unwrap_err();
+        assert!(error.contains("(10, 1)"), "{error}");
+        assert!(on(&[value("10"), max.clone()], &[value("11"), BoundDatum::Min]).is_err());
+        assert!(
+            range_on(
+                Axis::Date,
+                &range(
+                    &[value("2026-01-01"), max.clone()],
+                    &[value("infinity"), max]
+                )
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn bounds_that_are_no_range_say_so() {
+        for (text, part) in [
+            ("DEFAULT", "DEFAULT"),
+            ("FOR VALUES IN (1)", "not a range"),
+            ("FOR VALUES FROM ('x') TO ('y')", "`x` is not a date"),
+        ] {
+            let error = range_on(Axis::Date, &parse_bound(text)).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

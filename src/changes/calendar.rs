@@ -177,32 +177,4 @@ impl Calendar {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::NaiveDate;
-
-    fn day(year: i32, month: u32, day: u32) -> NaiveDateTime {
-        NaiveDate::from_ymd_opt(year, month, day)
-            .unwrap()
-            .and_hms_opt(0, 0, 0)
-            .unwrap()
-    }
-
-    #[test]
-    fn months_of_a_zone_begin_at_its_midnight() {
-        let calendar = Calendar {
-            period: Period::Month,
-            axis: Axis::TimestampTz,
-            zone: Tz::America__New_York,
-        };
-        let slot = calendar
-            .slot_at(Axis::TimestampTz.parse("2026-02-15 10:00:00+00").unwrap())
-            .unwrap();
-        assert_eq!(slot.civil, day(2026, 2, 1));
-        assert_eq!(
-            Axis::TimestampTz.literal(slot.from),
-            "2026-02-01 05:00:00+00"
-        );
-        assert_eq!(Axis::TimestampTz.literal(slot.to), "2026-03-01 05:00:00+00");
-    }
-}
+mod tests;

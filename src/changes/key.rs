@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeZone, Timelike, Utc}
 use chrono_tz::{GapInfo, Tz};
 use serde::{Deserialize, Serialize};
 
-use super::iso;
+use super::{iso, uuid};
 use crate::plan_file::KeyEncoding;
 
 /// How key values map to integers.
@@ -160,9 +160,7 @@ impl Axis {
                 .parse::<i64>()
                 .map(i128::from)
                 .map_err(|_| refuse("a whole number that bigint can hold")),
-            Axis::UuidV7 => parse_uuid(literal)
-                .map(uuid_value)
-                .ok_or_else(|| refuse("a uuid")),
+            Axis::UuidV7 => uuid::parse(literal).ok_or_else(|| refuse("a uuid")),
             _ if literal == "infinity" => Ok(INFINITY),
             _ if literal == "-infinity" => Ok(NEG_INFINITY),
             Axis::Date => match iso::parse(literal) {
@@ -195,7 +193,7 @@ impl Axis {
     pub fn literal(self, value: i128) -> String {
         match self {
             Axis::EpochS | Axis::EpochMs | Axis::EpochUs | Axis::EpochNs => value.to_string(),
-            Axis::UuidV7 => uuid_text(uuid_bits(value)),
+            Axis::UuidV7 => uuid::text(value),
             _ if value >= INFINITY => "infinity".to_owned(),
             _ if value <= NEG_INFINITY => "-infinity".to_owned(),
             Axis::Date => iso::date(value),
@@ -212,7 +210,7 @@ impl Axis {
         } else {
             nanos_of(now.naive_utc())
         };
-        self.clamp(self.at_nanos(nanos, Round::Down))
+        self.within_limits(self.steps(nanos, Round::Down))
     }
 
     /// Returns the first axis value not before a civil time of `zone`, within what the column's
@@ -221,20 +219,20 @@ impl Axis {
     /// A local time that occurs twice is the earlier instant; one that a change of the clock
     /// skipped is the instant of the change. So the order of civil times is kept.
     pub fn of_civil(self, civil: NaiveDateTime, zone: Tz) -> i128 {
-        self.clamp(self.unclamped(civil, zone, Round::Up))
+        self.within_limits(self.civil_steps(civil, zone, Round::Up))
     }
 
     /// Like `of_civil` for a value that must not be later than the civil time: a cut-off.
     pub(super) fn not_after_civil(self, civil: NaiveDateTime, zone: Tz) -> i128 {
-        self.clamp(self.unclamped(civil, zone, Round::Down))
+        self.within_limits(self.civil_steps(civil, zone, Round::Down))
     }
 
     /// Like `of_civil`, but `None` where the column's type cannot hold the value.
     pub(super) fn boundary(self, civil: NaiveDateTime, zone: Tz) -> Option<i128> {
-        let value = self.unclamped(civil, zone, Round::Up);
-        let (first, last) = self.limits();
-        let representable = CIVIL_YEARS.contains(&civil.year()) && (first..=last).contains(&value);
-        representable.then_some(value)
+        let steps = self.civil_steps(civil, zone, Round::Up);
+        let (first, last) = self.step_limits();
+        let holds = CIVIL_YEARS.contains(&civil.year()) && (first..=last).contains(&steps);
+        holds.then(|| self.value_at(steps))
     }
 
     /// Returns the civil time of a value in `zone`; `None` for an infinite value and beyond the
@@ -315,7 +313,7 @@ impl Axis {
     pub(super) fn lowest(self) -> i128 {
         match self {
             Axis::Date | Axis::Timestamp | Axis::TimestampTz => NEG_INFINITY,
-            _ => self.limits().0,
+            _ => self.value_at(self.step_limits().0),
         }
     }
 
@@ -324,7 +322,7 @@ impl Axis {
     pub(super) fn successor(self, value: i128) -> Option<i128> {
         let (first, last) = match self {
             Axis::UuidV7 => (i128::MIN, i128::MAX),
-            _ => self.limits(),
+            _ => self.step_limits(),
         };
         if (first..last).contains(&value) {
             value.checked_add(1)
@@ -333,7 +331,7 @@ impl Axis {
         }
     }
 
-    fn unclamped(self, civil: NaiveDateTime, zone: Tz, round: Round) -> i128 {
+    fn civil_steps(self, civil: NaiveDateTime, zone: Tz, round: Round) -> i128 {
         let civil_nanos = nanos_of(civil);
         let nanos = if self.is_civil() {
             civil_nanos
@@ -343,7 +341,7 @@ impl Axis {
                 None => gap_end(civil, zone).map_or(civil_nanos, nanos_of),
             }
         };
-        self.at_nanos(nanos, round)
+        self.steps(nanos, round)
     }
 
     /// Nanoseconds of one step; a uuid steps by milliseconds where time is concerned.
@@ -357,90 +355,45 @@ impl Axis {
         }
     }
 
-    fn at_nanos(self, nanos: i128, round: Round) -> i128 {
+    fn steps(self, nanos: i128, round: Round) -> i128 {
         let down = nanos.div_euclid(self.step_nanos());
-        let steps = match round {
-            Round::Down => down,
-            Round::Up if nanos.rem_euclid(self.step_nanos()) == 0 => down,
-            Round::Up => down + 1,
-        };
+        match round {
+            Round::Up if nanos.rem_euclid(self.step_nanos()) != 0 => down + 1,
+            _ => down,
+        }
+    }
+
+    fn value_at(self, steps: i128) -> i128 {
         match self {
-            Axis::UuidV7 => uuid_value(first_uuid(steps)),
+            Axis::UuidV7 => uuid::first_of(steps),
             _ => steps,
         }
     }
 
-    fn nanos(self, value: i128) -> Option<i128> {
-        match self {
-            Axis::UuidV7 => i128::try_from(uuid_bits(value) >> 80)
-                .ok()?
-                .checked_mul(self.step_nanos()),
-            _ => value.checked_mul(self.step_nanos()),
-        }
+    fn within_limits(self, steps: i128) -> i128 {
+        let (first, last) = self.step_limits();
+        self.value_at(steps.clamp(first, last))
     }
 
-    /// The first and last finite values a boundary may have.
-    fn limits(self) -> (i128, i128) {
+    fn nanos(self, value: i128) -> Option<i128> {
+        let steps = match self {
+            Axis::UuidV7 => uuid::millis(value),
+            _ => value,
+        };
+        steps.checked_mul(self.step_nanos())
+    }
+
+    /// The first and last step that the column's type can hold.
+    fn step_limits(self) -> (i128, i128) {
         match self {
             Axis::Date => (FIRST_DAY, DATE_END - 1),
             Axis::Timestamp | Axis::TimestampTz => (FIRST_DAY * iso::DAY_MICROS, TIMESTAMP_END - 1),
             Axis::EpochS | Axis::EpochMs | Axis::EpochUs | Axis::EpochNs => {
                 (i128::from(i64::MIN), i128::from(i64::MAX))
             }
-            Axis::UuidV7 => (
-                uuid_value(first_uuid(0)),
-                uuid_value(first_uuid(UUID_MILLIS - 1)),
-            ),
+            Axis::UuidV7 => (0, uuid::MILLIS - 1),
         }
     }
-
-    fn clamp(self, value: i128) -> i128 {
-        let (first, last) = self.limits();
-        value.clamp(first, last)
-    }
-}
-
-/// Milliseconds that the 48 bits of a uuid version 7 can count.
-const UUID_MILLIS: i128 = 1 << 48;
-/// Version 7 and variant 2 with every random bit 0.
-const UUID_V7_BITS: u128 = 0x7000_8000_0000_0000_0000;
-const SIGN_BIT: u128 = 1 << 127;
-
-/// The smallest uuid version 7 of a millisecond: `0190163d-8000-7000-8000-000000000000`.
-fn first_uuid(millis: i128) -> u128 {
-    // Clamped to the ends of the 48 bits, which is also what keeps the order.
-    let millis = u128::try_from(millis.clamp(0, UUID_MILLIS - 1)).unwrap_or_default();
-    millis << 80 | UUID_V7_BITS
-}
-
-fn uuid_value(bits: u128) -> i128 {
-    (bits ^ SIGN_BIT).cast_signed()
-}
-
-fn uuid_bits(value: i128) -> u128 {
-    value.cast_unsigned() ^ SIGN_BIT
-}
-
-fn uuid_text(bits: u128) -> String {
-    let hex = format!("{bits:032x}");
-    let mut text = String::with_capacity(36);
-    for (at, digit) in hex.chars().enumerate() {
-        if matches!(at, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn parse_uuid(text: &str) -> Option<u128> {
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    let digits = groups.concat();
-    if lengths != [8, 4, 4, 4, 12] || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    u128::from_str_radix(&digits, 16).ok()
 }
 
 fn nanos_of(civil: NaiveDateTime) -> i128 {
@@ -477,3 +430,6 @@ fn encoding_name(encoding: KeyEncoding) -> &'static str {
         KeyEncoding::UuidV7 => "uuid-v7",
     }
 }
+
+#[cfg(test)]
+mod tests;

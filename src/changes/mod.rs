@@ -18,3 +18,4 @@ pub mod retention;
 pub mod saved;
 pub mod script;
 pub mod survey;
+mod uuid;

@@ -110,11 +110,11 @@ pub fn partition_name(
     }
 }
 
-/// Returns the name of a sub-partition: the partition's name and a suffix such as `_h0`, cut like
-/// `partition_name` where it would be over 63 bytes.
+/// Returns the name of a sub-partition: the partition's name, `_`, and a suffix such as `h0`, cut
+/// like `partition_name` where it would be over 63 bytes.
 pub fn leaf_name(partition: &str, suffix: &str) -> String {
     let (name, date) = partition.split_at(date_at(partition));
-    fit("", name, &format!("{date}{suffix}"))
+    fit("", name, &format!("{date}_{suffix}"))
 }
 
 /// Joins the three parts, cutting the middle one to fit.
@@ -336,5 +336,192 @@ fn require_tokens(
         Err(format!(
             "`{template}` gives two {period}s the same name; it needs {wanted}"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::NaiveDate;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    fn day(text: &str) -> NaiveDateTime {
+        text.parse::<NaiveDate>()
+            .unwrap()
+            .and_hms_opt(0, 0, 0)
+            .unwrap()
+    }
+
+    #[test]
+    fn default_templates_are_valid_and_name_as_documented() {
+        let names = Period::ALL.map(|period| {
+            validate(default_template(period), period).unwrap();
+            let civil = period.floor(at("2026-08-05T07:30:00"));
+            partition_name(default_template(period), "events", civil, None)
+        });
+        assert_eq!(
+            names,
+            [
+                "events_2026_08_05_07",
+                "events_2026_08_05",
+                "events_2026_w32",
+                "events_2026_08",
+                "events_2026_q3",
+                "events_2026",
+            ]
+        );
+    }
+
+    #[test]
+    fn weeks_are_named_by_their_iso_year() {
+        for (monday, name) in [
+            ("2020-12-28", "e_2020_w53"),
+            ("2021-01-04", "e_2021_w01"),
+            ("2024-12-30", "e_2025_w01"),
+            ("2026-12-28", "e_2026_w53"),
+        ] {
+            let template = default_template(Period::Week);
+            assert_eq!(partition_name(template, "e", day(monday), None), name);
+        }
+    }
+
+    #[test]
+    fn tokens_and_escapes_are_written_out() {
+        let civil = day("2026-02-01");
+        let name = |template: &str| partition_name(template, "t", civil, None);
+        assert_eq!(name("{{{table}}}_{YYYY}{DDD}"), "{t}_2026032");
+        assert_eq!(name("p{YYYY}{MM}{DD}"), "p20260201");
+    }
+
+    #[test]
+    fn templates_that_cannot_tell_periods_apart_are_refused() {
+        for (template, period, part) in [
+            ("{table}_{YYYY}", Period::Month, "{MM}"),
+            ("{table}_{MM}", Period::Month, "{YYYY}"),
+            ("{table}_{IYYY}_{MM}", Period::Month, "{YYYY}"),
+            ("{table}_{YYYY}_w{IW}", Period::Week, "{IYYY}"),
+            ("{table}_{IYYY}", Period::Year, "{YYYY}"),
+            ("{table}_{YYYY}_{DD}", Period::Day, "{MM}"),
+            ("{table}_{YYYY}_{MM}_{DD}", Period::Hour, "{HH}"),
+            ("{table}_{YYYY}_{IW}", Period::Quarter, "{Q}"),
+            ("{table}_{YY}_{MM}", Period::Month, "not a token"),
+            ("{table}_{YYYY", Period::Year, "not closed"),
+            ("{table}}_{YYYY}", Period::Year, "closes nothing"),
+            ("{table}{YYYY}", Period::Year, "needs text between"),
+            ("{YYYY}{table}", Period::Year, "needs text between"),
+            ("{table}_{table}_{YYYY}", Period::Year, "more than once"),
+            ("{YYYY}_", Period::Year, "every table"),
+            ("{table}\n{YYYY}", Period::Year, "control"),
+        ] {
+            let error = validate(template, period).unwrap_err();
+            assert!(error.contains(part), "{template}: {error}");
+        }
+        for (template, period) in [
+            ("{table}_{YYYY}{DDD}", Period::Day),
+            ("{table}_{YYYY}_{MM}", Period::Quarter),
+            ("{table}_{YYYY}_{MM}_{DD}", Period::Week),
+            ("events_p{YYYY}_{MM}", Period::Month),
+        ] {
+            assert_eq!(validate(template, period), Ok(()));
+        }
+    }
+
+    #[test]
+    fn templates_too_long_for_63_bytes_are_refused() {
+        let long = format!("{}_{{YYYY}}", "a".repeat(59));
+        assert!(
+            validate(&long, Period::Year)
+                .unwrap_err()
+                .contains("64 bytes")
+        );
+        assert_eq!(validate(&long[1..], Period::Year), Ok(()));
+        let long = format!("{{table}}_{}_{{YYYY}}", "a".repeat(48));
+        assert!(validate(&long, Period::Year).is_err());
+    }
+
+    #[test]
+    fn remainders_say_where_they_begin() {
+        let name = |from: NaiveDateTime| {
+            partition_name("{table}_{YYYY}_{MM}", "e", day("2026-02-01"), Some(from))
+        };
+        assert_eq!(name(day("2026-02-15")), "e_2026_02_from_20260215");
+        assert_eq!(
+            name(at("2026-02-15T10:30:00")),
+            "e_2026_02_from_20260215t1030"
+        );
+        assert_eq!(
+            name(at("2026-02-15T10:30:05")),
+            "e_2026_02_from_20260215t103005"
+        );
+        assert_eq!(
+            name(at("2026-02-15T00:00:00.25")),
+            "e_2026_02_from_20260215t000000_250000"
+        );
+    }
+
+    #[test]
+    fn long_tables_keep_the_date_and_do_not_collide() {
+        let template = default_template(Period::Month);
+        let first = "a".repeat(60) + "one";
+        let second = "a".repeat(60) + "two";
+        let name = |table: &str| partition_name(template, table, day("2026-02-01"), None);
+        assert_eq!(name(&first).len(), 63);
+        assert!(name(&first).ends_with("_2026_02"));
+        assert_eq!(name(&first), name(&first));
+        assert_ne!(name(&first), name(&second));
+        // 55 bytes and `_2026_02` just fit.
+        assert_eq!(name(&"b".repeat(55)), "b".repeat(55) + "_2026_02");
+    }
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        let name = partition_name(
+            default_template(Period::Day),
+            &"дом".repeat(10),
+            day("2026-02-01"),
+            Some(at("2026-02-01T10:30:00")),
+        );
+        assert!(name.len() <= 63 && name.len() >= 62);
+        assert!(name.ends_with("_2026_02_01_from_20260201t1030"));
+    }
+
+    #[test]
+    fn leaves_keep_the_date_of_their_partition() {
+        assert_eq!(leaf_name("events_2026_02", "h0"), "events_2026_02_h0");
+        let partition = partition_name(
+            default_template(Period::Month),
+            &"a".repeat(63),
+            day("2026-02-01"),
+            Some(day("2026-02-15")),
+        );
+        let leaf = leaf_name(&partition, "default");
+        assert_eq!(leaf.len(), 63);
+        assert!(leaf.ends_with("_2026_02_from_20260215_default"), "{leaf}");
+        assert_ne!(leaf, leaf_name(&partition, "default2"));
+        assert_eq!(leaf_name(&"x".repeat(63), &"y".repeat(63)).len(), 63);
+    }
+
+    proptest! {
+        #[test]
+        fn names_fit_and_differ(
+            table in "[a-z_é]{1,40}", other in "[a-z_é]{1,40}",
+            days in 0_u64..10_000, remainder in any::<bool>(), suffix in "[a-z0-9]{1,12}",
+        ) {
+            let civil = day("2000-01-01") + chrono::Days::new(days);
+            let from = remainder.then(|| civil + chrono::TimeDelta::microseconds(86_399_000_001));
+            let template = default_template(Period::Day);
+            let name = |table: &str, civil| partition_name(template, table, civil, from);
+            let one = name(&table, civil);
+            prop_assert!(one.len() <= MAX_NAME_BYTES);
+            prop_assert!(leaf_name(&one, &suffix).len() <= MAX_NAME_BYTES);
+            prop_assert_ne!(&one, &name(&table, civil + chrono::Days::new(1)));
+            prop_assert_eq!(table == other, one == name(&other, civil));
+            let dated = civil.format("_%Y_%m_%d").to_string();
+            prop_assert!(one.contains(&dated));
+        }
     }
 }

@@ -128,3 +128,73 @@ impl FromStr for Period {
             .ok_or_else(|| format!("`{text}` is not one of hour, day, week, month, quarter, year"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDateTime {
+        text.parse::<NaiveDate>().unwrap().and_time(NaiveTime::MIN)
+    }
+
+    #[test]
+    fn every_day_of_thirty_years_lies_between_floor_and_next() {
+        let mut civil = day("2000-01-01") + TimeDelta::minutes(13);
+        while civil < day("2030-01-01") {
+            for period in Period::ALL {
+                let (floor, next) = (period.floor(civil), period.next(civil));
+                assert!(floor <= civil && civil < next, "{civil} {period}");
+                assert_eq!(period.floor(floor), floor);
+                assert_eq!(period.floor(next), next);
+                assert_eq!(period.prev(next), floor);
+                assert_eq!(period.next(period.prev(civil)), floor);
+            }
+            civil += TimeDelta::minutes(1440 + 7);
+        }
+    }
+
+    #[test]
+    fn weeks_begin_on_monday_on_a_sunday_too() {
+        assert_eq!(Period::Week.floor(day("2026-01-04")), day("2025-12-29"));
+        assert_eq!(Period::Week.next(day("2026-01-04")), day("2026-01-05"));
+        assert_eq!(Period::Week.floor(day("2021-01-03")), day("2020-12-28"));
+    }
+
+    #[test]
+    fn quarters_step_from_the_31st_without_skipping_one() {
+        assert_eq!(Period::Quarter.floor(day("2025-08-31")), day("2025-07-01"));
+        assert_eq!(Period::Quarter.next(day("2025-08-31")), day("2025-10-01"));
+        assert_eq!(Period::Quarter.prev(day("2025-05-31")), day("2025-01-01"));
+        assert_eq!(Period::Quarter.next(day("2025-12-31")), day("2026-01-01"));
+    }
+
+    #[test]
+    fn months_do_not_drift_from_the_31st() {
+        let mut civil = day("2026-01-31");
+        for count in 1..=240 {
+            civil = Period::Month.next(civil);
+            assert_eq!(civil.day(), 1);
+            assert_eq!((civil.year() - 2026) * 12 + civil.month0() as i32, count);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_chrono_do_not_panic() {
+        for period in Period::ALL {
+            assert_eq!(period.next(NaiveDateTime::MAX), NaiveDateTime::MAX);
+            assert!(period.prev(NaiveDateTime::MIN) <= period.floor(NaiveDateTime::MIN));
+        }
+    }
+
+    #[test]
+    fn names_read_back_and_are_those_of_plan_files() {
+        for period in Period::ALL {
+            assert_eq!(period.name().parse(), Ok(period));
+            assert_eq!(
+                serde_json::to_value(period).unwrap(),
+                serde_json::json!(period.to_string())
+            );
+        }
+        assert!("fortnight".parse::<Period>().unwrap_err().contains("week"));
+    }
+}

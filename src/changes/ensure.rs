@@ -6,7 +6,6 @@ use super::changeset::{Acquire, Action, Note, PartitionChange, Refusal, Step, Wa
 use super::coverage::{Coverage, edge};
 use super::create::{self, Mould};
 use super::inputs::{Draft, Inputs, Managed, check_rights, managed, refusal};
-use super::key::{INFINITY, NEG_INFINITY};
 use super::{locks, mark, names};
 use crate::catalog::{Answers, DefaultQuestion, NameQuestion, Questions, TakenName};
 use crate::ident::{QualifiedName, quote_literal};
@@ -131,11 +130,12 @@ fn wanted(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<Vec<Wanted>, Box<
         .map(|retain| calendar.minus(inputs.now, retain));
     let mut wanted = Vec::new();
     for slot in calendar.slots(from, to) {
-        if cutoff.is_some_and(|cutoff| slot.to <= cutoff) {
-            continue;
-        }
         let (slot_from, slot_to) = (slot.from.max(from), slot.to.min(to));
         for (piece_from, piece_to) in coverage.missing((slot_from, slot_to)) {
+            // What prune has just taken, or would take next, is not made again.
+            if cutoff.is_some_and(|cutoff| piece_to <= cutoff) {
+                continue;
+            }
             if wanted.len() == MAX_NEW_PARTITIONS {
                 return Err(Box::new(too_many(managed, (from, to))));
             }
@@ -204,19 +204,21 @@ fn window(managed: &Managed<'_>, inputs: Inputs<'_>) -> Result<(i128, i128), Box
         // A partition without a lower bound covers all before its upper one, where the window begins.
         None => ranges
             .iter()
-            .filter(|range| edge(range.to) > NEG_INFINITY)
+            .filter(|range| {
+                calendar.axis.is_finite(edge(range.to)) || calendar.axis.is_finite(edge(range.from))
+            })
             .map(|range| {
-                if edge(range.from) <= NEG_INFINITY {
-                    edge(range.to)
-                } else {
+                if calendar.axis.is_finite(edge(range.from)) {
                     edge(range.from)
+                } else {
+                    edge(range.to)
                 }
             })
             .min(),
     };
     Ok((
         oldest
-            .filter(|oldest| *oldest < INFINITY)
+            .filter(|oldest| calendar.axis.is_finite(*oldest))
             .unwrap_or(current.from)
             .min(current.from),
         last.to,

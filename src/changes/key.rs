@@ -250,6 +250,17 @@ impl Axis {
         })
     }
 
+    /// Whether a value is neither infinite nor the end of the number line.
+    pub fn is_finite(self, value: i128) -> bool {
+        match self {
+            Axis::Date | Axis::Timestamp | Axis::TimestampTz => {
+                NEG_INFINITY < value && value < INFINITY
+            }
+            // The other types have no infinity, and the bits of a uuid reach past those constants.
+            _ => i128::MIN < value && value < i128::MAX,
+        }
+    }
+
     /// Returns the type to cast a literal of this axis to.
     ///
     /// An `integer` column holds seconds too; its literals cast to bigint compare alike.

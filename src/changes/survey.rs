@@ -8,7 +8,7 @@ use super::bound::{BoundSpec, parse_bound, range_on};
 use super::calendar::{self, Calendar};
 use super::coverage::{Coverage, edge};
 use super::inputs::{Inputs, bound_text};
-use super::key::{Axis, Bound, INFINITY, NEG_INFINITY};
+use super::key::{Axis, Bound};
 use super::period::Period;
 use super::{locks, mark};
 use crate::catalog::{
@@ -266,7 +266,7 @@ impl Placed<'_> {
             .ranges
             .iter()
             .map(|(_, from, to)| (edge(*from), edge(*to)))
-            .filter(|(from, to)| *from > NEG_INFINITY && *to < INFINITY)
+            .filter(|(from, to)| self.axis.is_finite(*from) && self.axis.is_finite(*to))
             .collect();
         calendar::recognise(self.axis, &zones, &finite)
     }
@@ -333,7 +333,7 @@ fn runway(
     let axis = calendar.axis;
     let until = live
         .first_uncovered(axis.of_instant(now, calendar.zone))
-        .filter(|until| *until < INFINITY);
+        .filter(|until| axis.is_finite(*until));
     // Read in UTC a key that is an instant gives that instant; a civil key is one only in a zone.
     let until_instant = until.and_then(|until| match axis {
         Axis::Date | Axis::Timestamp => {

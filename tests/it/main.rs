@@ -49,6 +49,7 @@ mod catalog;
 mod common;
 mod conn;
 mod conn_tls;
+mod crash;
 mod sandbox;
 mod sql;
 
@@ -61,6 +62,7 @@ const MODULES: &[&Module] = &[
     &catalog::MODULE,
     &conn::MODULE,
     &conn_tls::MODULE,
+    &crash::MODULE,
     &sandbox::MODULE,
     &sql::MODULE,
 ];

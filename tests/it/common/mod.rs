@@ -5,7 +5,7 @@
     reason = "tools for tests: one that no test needs today stays for the next"
 )]
 
-mod command;
+pub(crate) mod command;
 mod context;
 mod harness;
 mod hold;

@@ -111,6 +111,27 @@ impl Context {
         self.global.as_of.unwrap_or_else(clock)
     }
 
+    /// The instant given by `--as-of`, if any.
+    pub(super) fn as_of(&self) -> Option<DateTime<Utc>> {
+        self.global.as_of
+    }
+
+    /// Returns the flag that names a server or a plan, if any: for commands that bring their own.
+    pub(super) fn place_flag(&self) -> Option<&'static str> {
+        let global = &self.global;
+        [
+            ("--plan", !global.plan.is_empty()),
+            ("--target", global.target.is_some()),
+            ("--database-url", global.database_url.is_some()),
+            ("--host", global.host.is_some()),
+            ("--port", global.port.is_some()),
+            ("--user", global.user.is_some()),
+            ("--dbname", global.dbname.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
+    }
+
     /// Loads the plan files; every problem goes to stderr with its place.
     pub(super) fn plan(&self) -> anyhow::Result<Loaded> {
         let style = if self.ui.color {

@@ -7,6 +7,7 @@ mod apply;
 mod change;
 mod completions;
 mod context;
+mod demo;
 mod diff;
 mod history;
 mod man;
@@ -52,6 +53,8 @@ enum Command {
     Apply(apply::Args),
     /// Show what dbops did in a database
     History(history::Args),
+    /// Show it all on a throw-away cluster: nothing of yours is touched
+    Demo(demo::Args),
     /// Print the JSON Schema of plan files
     Schema(schema::Args),
     /// Print a completion script for a shell
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),
+        Command::Demo(args) => demo::run(args, &context),
         Command::Schema(args) => schema::run(args, &context),
         Command::Completions(args) => completions::run(args, &context),
         Command::Man(args) => man::run(args, &context),

@@ -24,7 +24,9 @@ mod home;
 mod install;
 mod pgbouncer;
 mod process;
+mod sample;
 
 pub use cluster::{Auth, Builder, Cluster, Progress};
 pub use install::{Env, PgInstall};
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
+pub use sample::{Amount, System};

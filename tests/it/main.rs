@@ -50,6 +50,7 @@ mod common;
 mod conn;
 mod conn_tls;
 mod crash;
+mod demo;
 mod sandbox;
 mod sql;
 
@@ -63,6 +64,7 @@ const MODULES: &[&Module] = &[
     &conn::MODULE,
     &conn_tls::MODULE,
     &crash::MODULE,
+    &demo::MODULE,
     &sandbox::MODULE,
     &sql::MODULE,
 ];

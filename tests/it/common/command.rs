@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::context::Db;
 
@@ -85,13 +85,22 @@ impl Dbops {
             // A command that ends without reading closes the pipe; that is its right.
             let _ = pipe.write_all(text.as_bytes()).await;
         }
-        Ok(Running { child, line })
+        let stdout = child.stdout.take().context("the command has no stdout")?;
+        Ok(Running {
+            child,
+            stdout,
+            seen: Vec::new(),
+            line,
+        })
     }
 }
 
 /// A `dbops` that runs.
 pub(crate) struct Running {
     child: Child,
+    stdout: ChildStdout,
+    /// What was read of its stdout so far.
+    seen: Vec<u8>,
     line: String,
 }
 
@@ -102,17 +111,43 @@ impl Running {
         kill(Pid::from_raw(i32::try_from(id)?), signal).context("sending a signal")
     }
 
+    /// Waits until it has printed this, and returns all that it has printed by then.
+    pub(crate) async fn prints(&mut self, text: &str) -> Result<String> {
+        let reading = async {
+            loop {
+                let seen = String::from_utf8_lossy(&self.seen).into_owned();
+                if seen.contains(text) {
+                    return Ok(seen);
+                }
+                if self.stdout.read_buf(&mut self.seen).await? == 0 {
+                    bail!("it ended without printing `{text}`; it printed: {seen}");
+                }
+            }
+        };
+        tokio::time::timeout(TIME_LIMIT, reading)
+            .await
+            .with_context(|| format!("`{}` did not print `{text}`", self.line))?
+            .with_context(|| format!("running `{}`", self.line))
+    }
+
     /// Waits for its end.
-    pub(crate) async fn wait(self) -> Result<Run> {
+    pub(crate) async fn wait(mut self) -> Result<Run> {
         let line = self.line;
-        let output = tokio::time::timeout(TIME_LIMIT, self.child.wait_with_output())
+        let ending = async {
+            let (read, output) = tokio::join!(
+                self.stdout.read_to_end(&mut self.seen),
+                self.child.wait_with_output()
+            );
+            read.and(output)
+        };
+        let output = tokio::time::timeout(TIME_LIMIT, ending)
             .await
             .with_context(|| format!("`{line}` still ran after {} s", TIME_LIMIT.as_secs()))?
             .with_context(|| format!("waiting for `{line}`"))?;
         Ok(Run {
             line,
             status: output.status,
-            stdout: String::from_utf8(output.stdout).context("stdout is not UTF-8")?,
+            stdout: String::from_utf8(self.seen).context("stdout is not UTF-8")?,
             stderr: String::from_utf8(output.stderr).context("stderr is not UTF-8")?,
         })
     }

@@ -11,6 +11,7 @@ mod harness;
 mod hold;
 mod servers;
 
+pub(crate) use command::Dbops;
 pub(crate) use context::{Ctx, Db};
 pub(crate) use harness::{Module, On, Test, eventually, main, tests};
 pub(crate) use hold::hold_clusters;

@@ -86,7 +86,11 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
         Ok(wanted) => wanted,
         Err(refusal) => return draft.refusals.push(*refusal),
     };
-    pending_notes(managed, draft);
+    let now = managed
+        .calendar
+        .axis
+        .of_instant(inputs.now, managed.calendar.zone);
+    pending_detaches(managed, now, draft);
     if wanted.is_empty() {
         return;
     }
@@ -479,21 +483,42 @@ fn name_taken(managed: &Managed<'_>, wanted: &Wanted, taken: &TakenName) -> Refu
     }
 }
 
-fn pending_notes(managed: &Managed<'_>, draft: &mut Draft) {
+/// A pending detach in the window is an outage and refuses; an older one is worth a note.
+fn pending_detaches(managed: &Managed<'_>, current: i128, draft: &mut Draft) {
+    let table = &managed.table.name;
     for range in managed
         .ranges
         .iter()
         .filter(|range| range.partition.detach_pending)
     {
-        let now_uncovered = format!(
-            "{} is pending detach: its rows are invisible through {} and its range takes no inserts; \
-             `dbops partitions prune` completes the detach",
-            range.partition.name, managed.table.name
+        let name = &range.partition.name;
+        let message = format!(
+            "{name} is pending detach: its rows are invisible through {table} and its range takes no inserts"
         );
-        draft.notes.push(Note {
-            code: "detach-pending".to_owned(),
-            table: managed.table.name.clone(),
-            message: now_uncovered,
+        if edge(range.to) <= current {
+            draft.notes.push(Note {
+                code: "detach-pending".to_owned(),
+                table: table.clone(),
+                message: format!("{message}; `dbops partitions prune` completes the detach"),
+            });
+            continue;
+        }
+        draft.refusals.push(Refusal {
+            relation: Some(name.clone()),
+            ..refusal(
+                managed.policy,
+                "detach-pending",
+                message,
+                vec![
+                    "complete the detach with `dbops partitions prune`, then run ensure again: it covers the range anew".to_owned(),
+                    format!(
+                        "then move the rows of {name} back, or attach it instead: alter table {} attach partition {} {};",
+                        table.sql(),
+                        name.sql(),
+                        range.partition.bound
+                    ),
+                ],
+            )
         });
     }
 }

@@ -2,6 +2,10 @@
 //! the same catalog, with nothing pending, no orphan and no row lost.
 //!
 //! `DBOPS_CRASH_POINTS` sets how many points each test takes; `make bench` takes many more.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests set up servers and read their own switches"
+)]
 
 use std::future::pending;
 use std::time::{Duration, Instant};

@@ -51,6 +51,7 @@ mod conn;
 mod conn_tls;
 mod crash;
 mod demo;
+mod golden;
 mod sandbox;
 mod sql;
 
@@ -65,6 +66,7 @@ const MODULES: &[&Module] = &[
     &conn_tls::MODULE,
     &crash::MODULE,
     &demo::MODULE,
+    &golden::MODULE,
     &sandbox::MODULE,
     &sql::MODULE,
 ];

@@ -166,6 +166,9 @@ impl Blocked {
 impl Outcome {
     /// Returns the exit code that the steps lead to.
     pub fn exit(&self) -> Exit {
+        if self.interrupted {
+            return Exit::Interrupted;
+        }
         let of = |status| match status {
             Status::Done | Status::Skipped => Exit::Done,
             Status::Refused => Exit::Refused,
@@ -178,10 +181,59 @@ impl Outcome {
             .iter()
             .map(|step| of(step.status))
             .fold(Exit::Done, Exit::worst);
-        if self.interrupted {
-            Exit::Interrupted
-        } else {
-            worst
+        let skipped = self.steps.iter().any(|step| step.status == Status::Skipped);
+        // A step is skipped after one that did not succeed, whose code counts; skipped without such a
+        // one, the run itself was cut short: a connection was lost between two steps.
+        if worst == Exit::Done && skipped {
+            return Exit::PartWay;
         }
+        worst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn exit_of(statuses: &[Status]) -> Exit {
+        let step = |status: &Status| StepOutcome {
+            id: 1,
+            table: QualifiedName::new("public", "events"),
+            action: Action::CreatePartitions,
+            summary: String::new(),
+            partitions: Vec::new(),
+            status: *status,
+            way: None,
+            attempts: 1,
+            lock_wait_ms: 0,
+            duration_ms: 0,
+            blocked: Blocked::default(),
+            blockers: Vec::new(),
+            refused_hazards: Vec::new(),
+            reason: None,
+            remedy: None,
+        };
+        Outcome {
+            run: None,
+            started_at: DateTime::UNIX_EPOCH,
+            finished_at: DateTime::UNIX_EPOCH,
+            steps: statuses.iter().map(step).collect(),
+            blocked: Blocked::default(),
+            interrupted: false,
+            history_warning: None,
+        }
+        .exit()
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_what_most_needs_a_person() {
+        use Status::{Deferred, Done, Failed, Refused, Skipped};
+        assert_eq!(exit_of(&[Done, Done]), Exit::Done);
+        assert_eq!(exit_of(&[Done, Deferred]), Exit::Deferred);
+        assert_eq!(exit_of(&[Deferred, Refused]), Exit::Refused);
+        assert_eq!(exit_of(&[Refused, Skipped]), Exit::Refused);
+        assert_eq!(exit_of(&[Failed, Refused, Deferred]), Exit::PartWay);
+        assert_eq!(exit_of(&[Done, Skipped]), Exit::PartWay);
     }
 }

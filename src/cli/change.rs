@@ -129,6 +129,9 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
     for policy in &mut plan.partitions {
         policy.lock_budget = policy.lock_budget.map(|budget| args.run.budget(budget));
     }
+    if plan.partitions.is_empty() {
+        context.ui.warning("the plan files declare no partitions");
+    }
     choose_tables(&mut plan, &args.tables)?;
     let targets = context.targets(&plan)?;
     if args.out.is_some() && targets.len() != 1 {

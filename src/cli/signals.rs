@@ -3,8 +3,11 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Returns a receiver that becomes true at the first SIGINT or SIGTERM; from then on the process no
-/// longer ends by itself, so this is called right before the first write.
+use crate::failure::Exit;
+
+/// Returns a receiver that becomes true at the first SIGINT or SIGTERM; a second one ends the process.
+///
+/// From the call on the first signal no longer does, so this is called right before the first write.
 pub(super) fn watch_interrupts() -> anyhow::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -16,8 +19,14 @@ pub(super) fn watch_interrupts() -> anyhow::Result<watch::Receiver<bool>> {
         }
         // Nobody listens any more once the run is over.
         let _ = sender.send(true);
-        // Keeps the sender, so that the value stays readable.
-        std::future::pending::<()>().await;
+        // Whoever asks twice does not want to wait for the report: the server may not answer. What was
+        // running is rolled back or recoverable, as after any crash.
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        #[expect(clippy::exit, reason = "the second signal ends the process at once")]
+        std::process::exit(i32::from(Exit::Interrupted.code()));
     });
     Ok(receiver)
 }

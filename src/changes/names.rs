@@ -117,6 +117,23 @@ pub fn leaf_name(partition: &str, suffix: &str) -> String {
     fit("", name, &format!("{date}_{suffix}"))
 }
 
+/// Returns a template as formats of the server's `to_char`: what stands before `{table}` (`None`: the
+/// template has none) and what stands after it. An empty format is an empty text.
+pub fn to_char_formats(template: &str) -> (Option<String>, String) {
+    let (mut head, mut tail) = (None, String::new());
+    for piece in split(template).unwrap_or_else(|_| vec![Piece::Text(template.to_owned())]) {
+        match piece {
+            Piece::Token(Token::Table) => head = Some(std::mem::take(&mut tail)),
+            Piece::Token(token) => tail.push_str(token.to_char()),
+            Piece::Text(text) => {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+                tail.push_str(&format!("\"{text}\""));
+            }
+        }
+    }
+    (head, tail)
+}
+
 /// Joins the three parts, cutting the middle one to fit.
 fn fit(head: &str, middle: &str, tail: &str) -> String {
     let whole = format!("{head}{middle}{tail}");
@@ -223,6 +240,23 @@ impl Token {
             Token::IsoWeek => format!("{:02}", civil.iso_week().week()),
             Token::Quarter => (civil.month0() / 3 + 1).to_string(),
             Token::DayOfYear => format!("{:03}", civil.ordinal()),
+        }
+    }
+}
+
+impl Token {
+    /// The pattern of the server's `to_char` that gives the same text.
+    const fn to_char(self) -> &'static str {
+        match self {
+            Token::Table => "",
+            Token::Year => "YYYY",
+            Token::Month => "MM",
+            Token::Day => "DD",
+            Token::Hour => "HH24",
+            Token::IsoYear => "IYYY",
+            Token::IsoWeek => "IW",
+            Token::Quarter => "Q",
+            Token::DayOfYear => "DDD",
         }
     }
 }

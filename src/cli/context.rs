@@ -132,6 +132,16 @@ impl Context {
         .find_map(|(flag, given)| given.then_some(flag))
     }
 
+    /// Returns the plan files and folders named, none where the default ones are meant.
+    pub(super) fn plan_paths(&self) -> &[PathBuf] {
+        &self.global.plan
+    }
+
+    /// Returns what `--target` says.
+    pub(super) fn target_name(&self) -> Option<&str> {
+        self.global.target.as_deref()
+    }
+
     /// Loads the plan files; every problem goes to stderr with its place.
     pub(super) fn plan(&self) -> anyhow::Result<Loaded> {
         let style = if self.ui.color {

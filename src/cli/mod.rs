@@ -12,6 +12,7 @@ mod diff;
 mod history;
 mod man;
 mod partitions;
+mod schedule;
 mod schema;
 mod signals;
 mod ui;
@@ -55,6 +56,8 @@ enum Command {
     History(history::Args),
     /// Show it all on a throw-away cluster: nothing of yours is touched
     Demo(demo::Args),
+    /// Print what makes a scheduler run dbops: cron, systemd, Kubernetes, pg_cron
+    Schedule(schedule::Group),
     /// Print the JSON Schema of plan files
     Schema(schema::Args),
     /// Print a completion script for a shell
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
+        Command::Schedule(group) => schedule::run(group, &context),
         Command::Schema(args) => schema::run(args, &context),
         Command::Completions(args) => completions::run(args, &context),
         Command::Man(args) => man::run(args, &context),

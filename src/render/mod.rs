@@ -4,6 +4,7 @@ pub mod changeset;
 pub mod history;
 pub mod json;
 pub mod outcome;
+pub mod schedule;
 pub mod sql;
 pub mod survey;
 pub mod words;

@@ -53,6 +53,8 @@ mod crash;
 mod demo;
 mod golden;
 mod sandbox;
+mod schedule;
+mod schedule_jobs;
 mod sql;
 
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ const MODULES: &[&Module] = &[
     &demo::MODULE,
     &golden::MODULE,
     &sandbox::MODULE,
+    &schedule::MODULE,
+    &schedule_jobs::MODULE,
     &sql::MODULE,
 ];
 

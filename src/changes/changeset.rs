@@ -75,18 +75,7 @@ pub enum Action {
 
 /// A named danger of a step that must be allowed by name.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Hazard {
@@ -97,12 +86,31 @@ pub enum Hazard {
 }
 
 impl Hazard {
+    /// Every hazard.
+    pub const ALL: [Self; 2] = [Self::DropsData, Self::LosesForeignKey];
+
     /// Returns the name used in plan files and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DropsData => "drops-data",
             Self::LosesForeignKey => "loses-foreign-key",
         }
+    }
+}
+
+impl std::str::FromStr for Hazard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|hazard| hazard.name() == text)
+            .ok_or_else(|| {
+                format!(
+                    "there is no hazard `{text}`; known: {}",
+                    Self::ALL.map(Self::name).join(", ")
+                )
+            })
     }
 }
 

@@ -75,7 +75,7 @@ impl ChangeArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Hazards that may happen, by name
-    #[arg(long, value_enum, value_name = "HAZARD", value_delimiter = ',')]
+    #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
     pub(super) allow: Vec<Hazard>,
     /// Longest time another session may wait behind one attempt [default: the plan file's, 100ms]
     #[arg(long, value_name = "TIME")]

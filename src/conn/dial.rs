@@ -11,8 +11,9 @@ use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{Attempt, Cause};
+use super::options::{ChannelBinding, SslMode, TargetSessionAttrs};
 use super::session::Notice;
-use super::settings::{ChannelBinding, Host, Settings, SslMode, TargetSessionAttrs};
+use super::settings::{Host, Settings};
 
 /// How many notices are kept until somebody takes them.
 const KEPT_NOTICES: usize = 1000;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::error::ErrorPosition;
 
-use super::settings::{Settings, TargetSessionAttrs};
+use super::options::TargetSessionAttrs;
+use super::settings::Settings;
 use crate::failure::Failure;
 
 /// What the server said.

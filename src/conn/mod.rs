@@ -11,6 +11,7 @@ pub mod conninfo;
 pub mod env;
 pub mod failure;
 pub mod keywords;
+pub mod options;
 pub mod pgpass;
 pub mod secret;
 pub mod service;

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::settings::{RootCert, SslMode, Tls, TlsVersion};
+use super::options::{RootCert, SslMode, Tls, TlsVersion};
 use super::verify::{self, Names};
 
 /// Makes the connector.

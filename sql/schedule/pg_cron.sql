@@ -383,7 +383,11 @@ begin
 
     -- Periods are covered by what the bounds say, whatever the partitions are called.
     for bound in
-        select i.inhrelid::regclass as name, pg_get_expr(c.relpartbound, 0) as spec
+        select
+            i.inhrelid::regclass as name,
+            pg_get_expr(c.relpartbound, 0) as spec,
+            -- The column came with PostgreSQL 14.
+            coalesce((to_jsonb(i) ->> 'inhdetachpending')::boolean, false) as pending
         from pg_inherits as i
         inner join pg_class as c on c.oid = i.inhrelid
         where i.inhparent = parent and pg_get_expr(c.relpartbound, 0) <> 'DEFAULT'
@@ -403,6 +407,12 @@ begin
         end if;
         if abs(high) < 1e50 and parts[4] like '%MAXVALUE' then
             high := high + 1;
+        end if;
+        if bound.pending and high > dbops_schedule.of_instant(axis, as_of, policy.time_zone) then
+            insert into dbops_schedule.outcomes (run, policy, parent, status, message)
+            values (run, policy.position, parent::regclass::text, 'refused', format(
+                '%s is pending detach: its range takes no inserts; `dbops partitions prune` completes the detach', bound.name
+            ));
         end if;
         froms := froms || low;
         tos := tos || high;

@@ -10,6 +10,7 @@ tests!(
     one_broken_table_never_stops_the_others,
     a_running_dbops_is_left_alone_and_a_blocked_table_deferred,
     a_script_runs_again_and_replaces_its_policies,
+    a_pending_detach_is_reported_as_dbops_does,
 );
 
 /// Instants at the end of months, in skipped and repeated hours, and around leap days.
@@ -352,6 +353,45 @@ async fn a_script_runs_again_and_replaces_its_policies(ctx: &Ctx) -> Result<()> 
         (policies, runs) == (1, 2),
         "{policies} policies, {runs} runs"
     );
+    Ok(())
+}
+
+/// A detach can be left pending from PostgreSQL 14 on; on 13 nothing is reported.
+async fn a_pending_detach_is_reported_as_dbops_does(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    write(
+        ctx,
+        "version: 1\npartitions:\n  - { table: t, every: year, premake: 1 }\n",
+    )?;
+    db.run(
+        "create table t (k date) partition by range (k);
+         create table t_now partition of t for values from ('2026-01-01') to ('2027-01-01')",
+    )
+    .await?;
+    db.run(&script(ctx, &["--without-cron"]).await?).await?;
+    if ctx.major >= 14 {
+        let reader = db.connect().await?;
+        reader.query("begin", &[]).await?;
+        reader.query("select from t", &[]).await?;
+        db.run("set statement_timeout = '300ms'").await?;
+        let detach = db.run("alter table t detach partition t_now concurrently");
+        ensure!(detach.await.is_err(), "the detach was not held up");
+        db.run("reset statement_timeout").await?;
+        reader.query("rollback", &[]).await?;
+    }
+    let called = call(&db, "2026-05-05T00:00:00Z").await;
+    let refused: i64 = db
+        .value("select count(*) from dbops_schedule.outcomes where status = 'refused' and message like 'public.t_now is pending%'")
+        .await?;
+    let pending = ctx.major >= 14;
+    ensure!(
+        called.is_err() == pending && refused == i64::from(pending),
+        "{refused} refused"
+    );
+    let created: i64 = db
+        .value("select count(*) from dbops_schedule.outcomes where status = 'created'")
+        .await?;
+    ensure!(created == 1, "{created} created");
     Ok(())
 }
 

@@ -276,18 +276,84 @@ pub static NAMES: Query = Query {
     ],
 };
 
+/// What the role and the settings are ready for.
+pub static READINESS: Query = Query {
+    name: "readiness",
+    variants: &[(13, catalog_query!("readiness.sql"))],
+    params: &[],
+    columns: &[
+        ("creates_schemas", Type::BOOL),
+        ("history_schema", Type::BOOL),
+        ("history_usable", Type::BOOL),
+        ("reads_all_stats", Type::BOOL),
+        ("max_connections", Type::INT8),
+        ("reserved_connections", Type::INT8),
+        ("backends", Type::INT8),
+        ("max_prepared_transactions", Type::INT8),
+        ("partition_pruning", Type::BOOL),
+        ("lock_timeout_ms", Type::INT8),
+        ("statement_timeout_ms", Type::INT8),
+        ("preloaded", Type::TEXT),
+    ],
+};
+
+/// Extensions that matter to dbops.
+pub static EXTENSIONS: Query = Query {
+    name: "extensions",
+    variants: &[(13, catalog_query!("extensions.sql"))],
+    params: &[],
+    columns: &[
+        ("name", Type::TEXT),
+        ("available", Type::TEXT),
+        ("installed", Type::TEXT),
+        ("schema_name", Type::TEXT),
+        ("config_readable", Type::BOOL),
+    ],
+};
+
+/// Planner statistics of partitioned tables.
+pub static PARENTS: Query = Query {
+    name: "parents",
+    variants: &[(13, catalog_query!("parents.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("analyzed", Type::BOOL),
+        ("analyzed_at", Type::TIMESTAMPTZ),
+    ],
+};
+
+/// Invalid indexes of relations.
+pub static INVALID_INDEXES: Query = Query {
+    name: "invalid_indexes",
+    variants: &[(13, catalog_query!("invalid_indexes.sql"))],
+    params: &[Type::OID_ARRAY],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("table_schema", Type::TEXT),
+        ("table_name", Type::TEXT),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("partitioned", Type::BOOL),
+    ],
+};
+
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 14] = [
+pub static ALL: [&Query; 18] = [
     &COLUMNS,
     &DEFAULT_GRANTS,
     &DEPENDENTS,
     &DETACHED,
+    &EXTENSIONS,
     &FOREIGN_KEYS,
     &GRANTS,
+    &INVALID_INDEXES,
     &NAMES,
     &OTHERS,
+    &PARENTS,
     &PARTITIONS,
     &POLICIES,
+    &READINESS,
     &SCHEMAS,
     &SERVER,
     &TABLES,

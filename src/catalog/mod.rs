@@ -13,6 +13,7 @@ mod others;
 mod partitions;
 mod properties;
 mod read;
+pub mod readiness;
 mod rows;
 mod server;
 mod tables;

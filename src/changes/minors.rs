@@ -4,7 +4,7 @@
 ///
 /// Fixed in 13.17, 14.14, 15.9, 16.5 and 17.1.
 /// Source: <https://www.postgresql.org/docs/release/17.1/>.
-pub(super) const fn detach_loses_foreign_keys(version_num: i32) -> bool {
+pub(crate) const fn detach_loses_foreign_keys(version_num: i32) -> bool {
     let fixed_in = match version_num / 10_000 {
         13 => 17,
         14 => 14,

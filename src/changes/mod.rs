@@ -11,7 +11,7 @@ mod iso;
 pub mod key;
 mod locks;
 pub mod mark;
-mod minors;
+pub(crate) mod minors;
 pub mod names;
 pub mod period;
 pub mod retention;

@@ -1,1 +1,3 @@
 //! Pure rules and detectors, one per file. Nothing here reads a server or a clock.
+
+pub mod doctor;

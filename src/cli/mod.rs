@@ -9,6 +9,7 @@ mod completions;
 mod context;
 mod demo;
 mod diff;
+mod doctor;
 mod history;
 mod man;
 mod partitions;
@@ -54,6 +55,8 @@ enum Command {
     Apply(apply::Args),
     /// Show what dbops did in a database
     History(history::Args),
+    /// Check what dbops needs of a server, with the exact fix of what is missing
+    Doctor(doctor::Args),
     /// Show it all on a throw-away cluster: nothing of yours is touched
     Demo(demo::Args),
     /// Print what makes a scheduler run dbops: cron, systemd, Kubernetes, pg_cron
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::Schedule(group) => schedule::run(group, &context),
         Command::Schema(args) => schema::run(args, &context),

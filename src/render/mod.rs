@@ -1,6 +1,7 @@
 //! Values in, text out: one file per output format. No client, no clock, no terminal.
 
 pub mod changeset;
+pub mod doctor;
 pub mod history;
 pub mod json;
 pub mod outcome;

@@ -51,6 +51,7 @@ mod conn;
 mod conn_tls;
 mod crash;
 mod demo;
+mod doctor;
 mod golden;
 mod sandbox;
 mod schedule;
@@ -68,6 +69,7 @@ const MODULES: &[&Module] = &[
     &conn_tls::MODULE,
     &crash::MODULE,
     &demo::MODULE,
+    &doctor::MODULE,
     &golden::MODULE,
     &sandbox::MODULE,
     &schedule::MODULE,

@@ -396,7 +396,8 @@ fn afterwards(system: System) -> String {
         "\n# All of it is gone. What to try next:\n\
          dbops demo --keep                  # the same, and the servers stay until Ctrl-C\n\
          dbops demo --system {other:<14} # another reference system\n\
-         export DATABASE_URL=…              # a database of yours; these two only read:\n\
+         export DATABASE_URL=…              # a database of yours; these only read:\n\
+         dbops doctor                       # what is missing, and how to put it right\n\
          dbops partitions list\n\
          dbops partitions ensure --dry-run  # with a plan file like the one above in plans/\n"
     )

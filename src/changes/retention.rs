@@ -67,6 +67,7 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
     // pending partition would lock the parent (P18): pending ones come first.
     for range in pending {
         draft.steps.push(finalize(managed, inputs, range));
+        draft.steps.extend(drop_of_pending(managed, inputs, *range));
     }
     for range in expired {
         match referenced(managed, range, answers) {
@@ -83,6 +84,20 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
                 .push(drop_step(managed, inputs, &Doomed::detached(table), &mark)),
         }
     }
+}
+
+/// Goes on where an interrupted run stopped: a partition that it marked and that may go, goes.
+fn drop_of_pending(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>) -> Option<Step> {
+    let mark = mark::read(range.partition.comment.as_deref()?)?;
+    let (Bound::Value(to), Some(cutoff)) = (range.to, cutoff(managed, inputs)) else {
+        return None;
+    };
+    let due = mark.parent == managed.table.name && mark.drop_after <= inputs.now && to <= cutoff;
+    due.then(|| {
+        let mut step = drop_step(managed, inputs, &Doomed::attached(managed, range), &mark);
+        step.after = Some(1);
+        step
+    })
 }
 
 /// Returns the partitions wholly before the cut-off that prune may take, oldest first.

@@ -23,6 +23,8 @@ tests!(SystemOnly:
     ensure_converges_after_its_server_process_is_killed,
     prune_converges_after_its_client_is_killed,
     prune_converges_after_its_server_process_is_killed,
+    prune_converges_after_its_client_is_killed_while_it_detaches_concurrently,
+    prune_converges_after_its_server_process_is_killed_while_it_detaches_concurrently,
 );
 
 const POINTS: u32 = 16;
@@ -100,6 +102,65 @@ async fn prune_converges_after_its_server_process_is_killed(ctx: &Ctx) -> Result
     converges(ctx, "prune", Victim::ServerProcess).await
 }
 
+async fn prune_converges_after_its_client_is_killed_while_it_detaches_concurrently(
+    ctx: &Ctx,
+) -> Result<()> {
+    converges_from_pending(ctx, Victim::Client).await
+}
+
+async fn prune_converges_after_its_server_process_is_killed_while_it_detaches_concurrently(
+    ctx: &Ctx,
+) -> Result<()> {
+    converges_from_pending(ctx, Victim::ServerProcess).await
+}
+
+/// An open reader starves the plain detach; the kill comes when the concurrent one is pending.
+async fn converges_from_pending(ctx: &Ctx, victim: Victim) -> Result<()> {
+    let cluster = ctx.private_cluster()?.auth(Auth::Trust).start().await?;
+    std::fs::write(ctx.dir().join("plan.yaml"), PLAN)?;
+    let (wanted, _) = reference(ctx, &cluster, "prune").await?;
+    for point in 0..3 {
+        let client = cluster.connect("postgres").await?;
+        client.batch_execute(SETUP).await?;
+        let reader = cluster.connect("postgres").await?;
+        reader
+            .batch_execute("begin; select count(*) from logs")
+            .await?;
+        let running = command(ctx, &cluster, "prune")
+            .args(["--give-up-after", "20s"])
+            .spawn()
+            .await?;
+        eventually("a detach is pending", async || {
+            Ok(client.query_one(PENDING, &[]).await?.get::<_, i64>(0) > 0)
+        })
+        .await?;
+        match victim {
+            Victim::Client => running.signal(Signal::SIGKILL)?,
+            Victim::ServerProcess => kill_writer(&client).await?,
+        }
+        let ended = running.wait().await?;
+        ensure!(!ended.status.success(), "it was not interrupted");
+        drop(reader);
+        let client = quiet(&cluster).await?;
+        command(ctx, &cluster, "prune").run().await?.exits_with(0)?;
+        let found: String = client.query_one(DIGEST, &[]).await?.get(0);
+        ensure!(
+            found == wanted,
+            "point {point}: the catalog differs\nwanted\n{wanted}\nfound\n{found}"
+        );
+    }
+    Ok(())
+}
+
+/// Kills the server process that runs dbops's statements, where there is one.
+async fn kill_writer(client: &tokio_postgres::Client) -> Result<()> {
+    let writer = "select pid from pg_stat_activity where application_name like 'dbops write%'";
+    if let Some(row) = client.query_opt(writer, &[]).await? {
+        kill(Pid::from_raw(row.get(0)), Signal::SIGKILL)?;
+    }
+    Ok(())
+}
+
 async fn converges(ctx: &Ctx, verb: &str, victim: Victim) -> Result<()> {
     let points = std::env::var("DBOPS_CRASH_POINTS")
         .ok()
@@ -122,13 +183,7 @@ async fn converges(ctx: &Ctx, verb: &str, victim: Victim) -> Result<()> {
                 // The process may have ended already.
                 let _ = running.signal(Signal::SIGKILL);
             }
-            Victim::ServerProcess => {
-                let writer =
-                    "select pid from pg_stat_activity where application_name like 'dbops write%'";
-                if let Some(row) = client.query_opt(writer, &[]).await? {
-                    kill(Pid::from_raw(row.get(0)), Signal::SIGKILL)?;
-                }
-            }
+            Victim::ServerProcess => kill_writer(&client).await?,
         }
         let ended = running.wait().await?;
         mid_run += u32::from(!ended.status.success());

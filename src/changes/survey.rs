@@ -36,8 +36,10 @@ pub struct TableSurvey {
     pub time_zone: Option<String>,
     /// Partitions by lower bound, DEFAULT last.
     pub partitions: Vec<PartitionSurvey>,
-    /// Estimated rows of all partitions; `None` where one of them was never analyzed.
+    /// Estimated rows of the partitions that were analyzed; `None` where none was.
     pub rows_estimate: Option<i64>,
+    /// Partitions that were never analyzed, whose rows `rows_estimate` leaves out.
+    pub partitions_not_analyzed: usize,
     /// Bytes of all partitions; `None` where not measured.
     pub bytes: Option<i64>,
     /// Lowest bound.
@@ -180,11 +182,8 @@ fn describe(table: &PartitionedTable, inputs: Inputs<'_>, answers: &Answers) -> 
         period: period.map(|(period, _)| period),
         time_zone,
         partitions: Vec::with_capacity(table.partitions.len()),
-        rows_estimate: table
-            .partitions
-            .iter()
-            .map(|partition| partition.rows_estimate)
-            .sum(),
+        rows_estimate: known(table).reduce(|sum, rows| sum + rows),
+        partitions_not_analyzed: table.partitions.len() - known(table).count(),
         bytes: table
             .partitions
             .iter()
@@ -221,6 +220,13 @@ fn describe(table: &PartitionedTable, inputs: Inputs<'_>, answers: &Answers) -> 
         }
     }
     survey
+}
+
+fn known(table: &PartitionedTable) -> impl Iterator<Item = i64> {
+    table
+        .partitions
+        .iter()
+        .filter_map(|partition| partition.rows_estimate)
 }
 
 struct Placed<'a> {

@@ -238,6 +238,8 @@ fn report_text(report: &RunReport, several: bool, dry_run: bool) -> String {
         (Some(changeset), Some(outcome)) => {
             text.push_str(&render::outcome::text(changeset, outcome))
         }
+        // A message says why there is nothing to show: a standby.
+        (Some(_), None) if report.message.is_some() => {}
         (Some(changeset), None) => text.push_str(&render::changeset::text(changeset)),
         (None, _) => {}
     }

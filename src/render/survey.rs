@@ -76,10 +76,7 @@ fn row(survey: &TableSurvey) -> Vec<String> {
         clean(&survey.key),
         every,
         survey.partitions.len().to_string(),
-        survey.rows_estimate.map_or_else(
-            || "not analyzed".to_owned(),
-            |rows| format!("~{}", count(rows)),
-        ),
+        rows(survey),
         survey
             .bytes
             .map_or_else(|| "not measured".to_owned(), bytes),
@@ -91,6 +88,15 @@ fn row(survey: &TableSurvey) -> Vec<String> {
             .as_ref()
             .map_or_else(|| "none".to_owned(), ToString::to_string),
     ]
+}
+
+fn rows(survey: &TableSurvey) -> String {
+    match (survey.rows_estimate, survey.partitions_not_analyzed) {
+        (None, 0) => "0".to_owned(),
+        (None, _) => "not analyzed".to_owned(),
+        (Some(rows), 0) => format!("~{}", count(rows)),
+        (Some(rows), left_out) => format!("~{} and {left_out} not analyzed", count(rows)),
+    }
 }
 
 fn runway(survey: &TableSurvey) -> String {

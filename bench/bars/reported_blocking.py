@@ -11,11 +11,18 @@ from months import RUNS
 from report import table, verdict
 
 TITLE = "Reported blocked time against a separate observer"
-PLAN = """version: 1
+PRUNE = """version: 1
 lock_budget: { max_block: 100ms, give_up_after: 8s }
 partitions:
-  - { table: public.events, every: month, premake: 0, retain: 11 months, expire: drop, allow: [drops-data] }
+  - { table: public.events, every: month, premake: 1, retain: 11 months, expire: drop, allow: [drops-data] }
 """
+# A budget wide enough for a scan of DEFAULT under ACCESS EXCLUSIVE: readers wait, and that is to be reported.
+ENSURE = """version: 1
+lock_budget: { max_block: 900ms, give_up_after: 60s }
+partitions:
+  - { table: public.events, every: month, premake: 3 }
+"""
+OLD_ROWS = 1_500_000
 OBSERVER = pathlib.Path(__file__).resolve().parent.parent / "observer.py"
 
 
@@ -43,25 +50,35 @@ def by_hand(cluster):
 
 def measure(cluster, dbops):
     load.template(cluster, "report_plain", past=14)
+    load.template(cluster, "report_default", past=2, default=True, rows=20_000)
+    cluster.sql("report_default", "insert into events (user_id, created_at) select 1, timestamptz '2001-01-01 00:00+00' + i * interval '1 second'"
+                f" from generate_series(1, {OLD_ROWS}) i")
     cluster.fresh("bench", "report_plain")
     (_, stalls), seen = observed(cluster, "dbops", lambda: load.measure(cluster, "bench", lambda _: by_hand(cluster), hold=3))
-    rows = [["psql, LOCK TABLE with lock_timeout 400 ms", "-", f"{seen['longest_ms']:.0f} ms", f"{stalls.longest:.0f} ms",
+    rows = [["psql, `lock table` that waits for 400 ms", "-", f"{seen['longest_ms']:.0f} ms", f"{stalls.longest:.0f} ms",
              seen["count"], f"{seen['slowest_sample_ms']:.0f} ms", "-"]]
     good = []
+    cases = [("prune behind a reader", "report_plain", PRUNE, "prune", 12), ("ensure that scans DEFAULT", "report_default", ENSURE, "ensure", 0.5)]
     for turn in range(RUNS if dbops else 0):
-        policy = dbops.plan("report", PLAN)
-        cluster.fresh("bench", "report_plain")
-        # A reader that stays longer than dbops polls: it has to queue, so that there is something to report.
-        (ran, stalls), seen = observed(
-            cluster, "dbops",
-            lambda: load.measure(cluster, "bench", lambda db: dbops(db, policy, "partitions", "prune"), hold=12))
-        found = load.outcome(ran)
-        said = found["blocked"]["longest_ms"] if found else None
-        difference = None if said is None else said - seen["longest_ms"]
-        good.append(said is not None and abs(difference) <= max(20, 0.1 * seen["longest_ms"]))
-        rows.append([f"dbops, run {turn + 1} (exit {ran.code})", "-" if said is None else f"{said:.0f} ms", f"{seen['longest_ms']:.0f} ms",
-                     f"{stalls.longest:.0f} ms", seen["count"], f"{seen['slowest_sample_ms']:.0f} ms", verdict(good[-1])])
+        for kind, base, text, verb, hold in cases:
+            policy = dbops.plan("report", text)
+            cluster.fresh("bench", base)
+            (ran, stalls), seen = observed(
+                cluster, "dbops",
+                lambda: load.measure(cluster, "bench", lambda db: dbops(db, policy, "partitions", verb), hold=hold))
+            found = load.outcome(ran)
+            said = found["blocked"]["longest_ms"] if found else None
+            holds = said is not None and abs(said - seen["longest_ms"]) <= max(20, 0.1 * seen["longest_ms"])
+            # Two zeroes agree, but prove nothing: only a wait worth measuring counts.
+            counts = said is None or max(said, seen["longest_ms"]) >= 20
+            if counts:
+                good.append(holds)
+            rows.append([f"dbops, {kind}, run {turn + 1} (exit {ran.code})", "-" if said is None else f"{said:.0f} ms", f"{seen['longest_ms']:.0f} ms",
+                         f"{stalls.longest:.0f} ms", seen["count"], f"{seen['slowest_sample_ms']:.0f} ms", verdict(holds) if counts else "nobody waited"])
     text = table(["contestant", "reported longest", "observed longest", "longest by pgbench", "waits observed", "observer's slowest sample", "within 20 ms or 10 %"], rows)
     if dbops:
-        text += "\n\n" + table(["bar", "measured", "verdict"], [["every run within 20 ms or 10 %", f"{sum(good)} of {len(good)}", verdict(all(good))]])
-    return text + "\n\nThe first line checks the observer itself: a wait of known length. An open reader holds the table for longer than dbops polls, so that it has to queue."
+        text += "\n\n" + table(["bar", "measured", "verdict"], [["every run with a wait within 20 ms or 10 %", f"{sum(good)} of {len(good)}", verdict(all(good) if good else None)]])
+    return text + (
+        "\n\nThe first line checks the observer itself: a wait of known length. In the second case a DEFAULT partition holds"
+        f" {OLD_ROWS:,} old rows, which the server scans under ACCESS EXCLUSIVE when a month is attached; max_block is 900 ms there."
+    )

@@ -15,7 +15,7 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
         out,
         "-- dbops {} on database {}, as of {}",
         changeset.command,
-        clean(&changeset.database),
+        comment(&changeset.database),
         changeset.as_of.format("%Y-%m-%d %H:%M:%S UTC")
     );
     for refusal in &changeset.refusals {
@@ -41,9 +41,13 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
             attempts.push(script::attempt(step, way, deadlock_timeout_ms));
             for attempt in attempts {
                 for statement in attempt.statements {
-                    for line in format!("{statement};").lines() {
-                        let _ = writeln!(out, "{prefix}{line}");
+                    // A carriage return ends a comment too; `lines` would lose one inside a name.
+                    let commented = format!("{statement};");
+                    let mut text = commented.replace('\n', &format!("\n{prefix}"));
+                    if !prefix.is_empty() {
+                        text = text.replace('\r', &format!("\r{prefix}"));
                     }
+                    let _ = writeln!(out, "{prefix}{text}");
                 }
             }
             if way.acquire == Acquire::Concurrent {

@@ -29,33 +29,14 @@ pub(super) fn create(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
         child.sql(),
         table.name.sql()
     );
-    let mut leaves = Vec::new();
     match &policy.sub {
         None => sql.push_str(&storage_clauses(mould)),
-        Some(SubPartitions::Hash { columns, modulus }) => {
+        Some(SubPartitions::Hash { columns, .. }) => {
             let key: Vec<String> = columns.iter().map(|column| quote_ident(column)).collect();
             sql.push_str(&format!(" partition by hash ({})", key.join(", ")));
-            leaves.extend((0..*modulus).map(|remainder| {
-                let values = format!("with (modulus {modulus}, remainder {remainder})");
-                (format!("h{remainder}"), format!("for values {values}"))
-            }));
         }
-        Some(SubPartitions::List {
-            column,
-            values,
-            default,
-        }) => {
+        Some(SubPartitions::List { column, .. }) => {
             sql.push_str(&format!(" partition by list ({})", quote_ident(column)));
-            leaves.extend(values.iter().map(|(suffix, values)| {
-                let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
-                (
-                    suffix.clone(),
-                    format!("for values in ({})", values.join(", ")),
-                )
-            }));
-            if *default {
-                leaves.push(("default".to_owned(), "default".to_owned()));
-            }
         }
     }
     if policy.sub.is_some() {
@@ -63,8 +44,7 @@ pub(super) fn create(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     }
     let mut statements = vec![sql];
     statements.extend(follow(mould, child));
-    for (suffix, bound) in leaves {
-        let leaf = QualifiedName::new(child.schema.clone(), names::leaf_name(&child.name, &suffix));
+    for (leaf, bound) in leaves(policy.sub.as_ref(), child) {
         statements.push(format!(
             "create table {} partition of {} {bound}{}",
             leaf.sql(),
@@ -76,16 +56,74 @@ pub(super) fn create(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
     statements
 }
 
+/// Returns the leaves that a new partition gets, each with its bound.
+pub(super) fn leaves(
+    sub: Option<&SubPartitions>,
+    partition: &QualifiedName,
+) -> Vec<(QualifiedName, String)> {
+    let mut leaves = Vec::new();
+    match sub {
+        None => {}
+        Some(SubPartitions::Hash { modulus, .. }) => {
+            leaves.extend((0..*modulus).map(|remainder| {
+                let bound = format!("for values with (modulus {modulus}, remainder {remainder})");
+                (format!("h{remainder}"), bound)
+            }))
+        }
+        Some(SubPartitions::List {
+            values, default, ..
+        }) => {
+            leaves.extend(values.iter().map(|(suffix, values)| {
+                let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
+                let bound = format!("for values in ({})", values.join(", "));
+                (suffix.clone(), bound)
+            }));
+            if *default {
+                leaves.push(("default".to_owned(), "default".to_owned()));
+            }
+        }
+    }
+    leaves
+        .into_iter()
+        .map(|(suffix, bound)| {
+            let name = names::leaf_name(&partition.name, &suffix);
+            (QualifiedName::new(partition.schema.clone(), name), bound)
+        })
+        .collect()
+}
+
+/// Returns the statements that give an empty table left by an interrupted run what the parent has:
+/// whatever it was granted or protected by before goes.
+pub(super) fn follow_anew(mould: Mould<'_>, orphan: &QualifiedName) -> Vec<String> {
+    let name = orphan.sql();
+    let owner = quote_ident(&mould.table.owner);
+    let mut statements = vec![
+        format!("alter table only {name} owner to {owner}"),
+        do_block(&format!(
+            "\ndeclare grantee text;\nbegin\n  for grantee in\n    \
+             select distinct case a.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end\n    \
+             from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a\n    \
+             where c.oid = {literal}::pg_catalog.regclass and a.grantee <> c.relowner\n  \
+             loop\n    execute 'revoke all on table ' || {literal} || ' from ' || grantee || ' cascade';\n  end loop;\nend\n",
+            literal = quote_literal(&name),
+        )),
+    ];
+    statements.extend(mould.table.properties.row_policies.iter().map(|policy| {
+        format!(
+            "drop policy if exists {} on {name}",
+            quote_ident(&policy.name)
+        )
+    }));
+    statements.extend(follow(mould, orphan));
+    statements
+}
+
 /// Returns the statement that attaches `child`, and what can only be set once it is attached.
 ///
 /// `from` and `to` are the literals of the first key column; further columns are MINVALUE on both
 /// sides, which makes the range exact on the first.
-pub(super) fn attach(
-    table: &PartitionedTable,
-    child: &QualifiedName,
-    from: &str,
-    to: &str,
-) -> Vec<String> {
+pub(super) fn attach(mould: Mould<'_>, child: &QualifiedName, from: &str, to: &str) -> Vec<String> {
+    let Mould { policy, table, .. } = mould;
     let rest = ", minvalue".repeat(table.key.len().saturating_sub(1));
     let mut statements = vec![format!(
         "alter table only {} attach partition {} for values from ({}{rest}) to ({}{rest})",
@@ -94,10 +132,28 @@ pub(super) fn attach(
         quote_literal(from),
         quote_literal(to)
     )];
-    if let ReplicaIdentity::Index(index) = &table.properties.replica_identity {
-        statements.push(replica_identity_index(child, index));
+    let leaves = leaves(policy.sub.as_ref(), child);
+    for table_name in std::iter::once(child).chain(leaves.iter().map(|(leaf, _)| leaf)) {
+        if let ReplicaIdentity::Index(index) = &table.properties.replica_identity {
+            statements.push(replica_identity_index(table_name, index));
+        }
+        statements.extend(row_security(mould, table_name));
     }
     statements
+}
+
+/// Row security comes after the attach: forced, it would keep a mere member of the owner from
+/// checking the foreign keys of the new partition, empty as it is.
+fn row_security(mould: Mould<'_>, child: &QualifiedName) -> Option<String> {
+    let properties = &mould.table.properties;
+    let mut alter = Vec::new();
+    if properties.row_security {
+        alter.push("enable row level security");
+    }
+    if properties.force_row_security {
+        alter.push("force row level security");
+    }
+    (!alter.is_empty()).then(|| format!("alter table only {} {}", child.sql(), alter.join(", ")))
 }
 
 /// The child's index has a name that the server chose, so it is looked up when the statement runs.
@@ -105,9 +161,9 @@ fn replica_identity_index(child: &QualifiedName, parent_index: &QualifiedName) -
     let body = format!(
         "\ndeclare child_index text;\nbegin\n  \
          select c.relname into strict child_index\n    \
-         from pg_catalog.pg_inherits i join pg_catalog.pg_index x on x.indexrelid = i.inhrelid\n    \
-         join pg_catalog.pg_class c on c.oid = x.indexrelid\n    \
-         where i.inhparent = {}::pg_catalog.regclass and x.indrelid = {}::pg_catalog.regclass;\n  \
+         from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indexrelid\n    \
+         where {}::pg_catalog.regclass in (select a.relid from pg_catalog.pg_partition_ancestors(x.indexrelid) a)\n      \
+         and x.indrelid = {}::pg_catalog.regclass;\n  \
          execute pg_catalog.format('alter table {} replica identity using index %I', child_index);\nend\n",
         quote_literal(&parent_index.sql()),
         quote_literal(&child.sql()),
@@ -192,12 +248,6 @@ fn follow(mould: Mould<'_>, child: &QualifiedName) -> Vec<String> {
         ReplicaIdentity::Full => alter.push("replica identity full".to_owned()),
         ReplicaIdentity::Nothing => alter.push("replica identity nothing".to_owned()),
         ReplicaIdentity::Default | ReplicaIdentity::Index(_) | ReplicaIdentity::Other(_) => {}
-    }
-    if properties.row_security {
-        alter.push("enable row level security".to_owned());
-    }
-    if properties.force_row_security {
-        alter.push("force row level security".to_owned());
     }
     if !alter.is_empty() {
         statements.push(format!("alter table only {name} {}", alter.join(", ")));

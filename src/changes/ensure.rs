@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::changeset::{Acquire, Action, Note, PartitionChange, Refusal, Step, Way};
+use super::changeset::{Acquire, Action, LockMode, Note, PartitionChange, Refusal, Step, Way};
 use super::coverage::{Coverage, edge};
 use super::create::{self, Mould};
 use super::inputs::{Draft, Inputs, Managed, check_rights, managed, refusal};
@@ -109,10 +109,13 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
             Some(Obstacle::Refused(refusal)) => draft.refusals.push(*refusal),
         }
     }
-    let locks = locks::attach(managed.table);
+    let locks = locks::attach(managed.table, inputs.catalog.server.version_num);
     // Locks that stop readers or writers are held for one partition at a time; the parent's own
     // lock stops neither, so that all of a table's partitions share a transaction.
-    let per_step = if locks.len() > 1 {
+    let per_step = if locks
+        .iter()
+        .any(|lock| lock.mode > LockMode::ShareUpdateExclusive)
+    {
         1
     } else {
         PARTITIONS_PER_STEP
@@ -313,27 +316,9 @@ fn check_sub_key(managed: &Managed<'_>) -> Result<(), Box<Refusal>> {
 }
 
 fn leaf_names(sub: Option<&SubPartitions>, partition: &QualifiedName) -> Vec<QualifiedName> {
-    let suffixes: Vec<String> = match sub {
-        None => Vec::new(),
-        Some(SubPartitions::Hash { modulus, .. }) => (0..*modulus)
-            .map(|remainder| format!("h{remainder}"))
-            .collect(),
-        Some(SubPartitions::List {
-            values, default, ..
-        }) => values
-            .keys()
-            .cloned()
-            .chain(default.then(|| "default".to_owned()))
-            .collect(),
-    };
-    suffixes
-        .iter()
-        .map(|suffix| {
-            QualifiedName::new(
-                partition.schema.clone(),
-                names::leaf_name(&partition.name, suffix),
-            )
-        })
+    create::leaves(sub, partition)
+        .into_iter()
+        .map(|(leaf, _)| leaf)
         .collect()
 }
 
@@ -532,7 +517,7 @@ fn create_step(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &[Wanted]) -> 
     let mut statements = Vec::new();
     for wanted in wanted {
         statements.extend(create::create(mould, &wanted.name));
-        statements.extend(attach(managed, wanted));
+        statements.extend(attach(managed, mould, wanted));
     }
     let summary = match wanted {
         [one] => format!("create {}", one.name),
@@ -575,7 +560,13 @@ fn adopt(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &Wanted, taken: &Tak
         format!("lock table only {name} in access exclusive mode nowait"),
         guard,
     ];
-    statements.extend(attach(managed, wanted));
+    let mould = Mould {
+        policy: managed.policy,
+        table: managed.table,
+        catalog: inputs.catalog,
+    };
+    statements.extend(create::follow_anew(mould, &taken.name));
+    statements.extend(attach(managed, mould, wanted));
     let summary = format!(
         "attach {}, an empty table that an interrupted run left behind",
         taken.name
@@ -590,10 +581,10 @@ fn adopt(managed: &Managed<'_>, inputs: Inputs<'_>, wanted: &Wanted, taken: &Tak
     )
 }
 
-fn attach(managed: &Managed<'_>, wanted: &Wanted) -> Vec<String> {
+fn attach(managed: &Managed<'_>, mould: Mould<'_>, wanted: &Wanted) -> Vec<String> {
     let axis = managed.calendar.axis;
     create::attach(
-        managed.table,
+        mould,
         &wanted.name,
         &axis.literal(wanted.from),
         &axis.literal(wanted.to),
@@ -631,7 +622,7 @@ fn step(
                 bytes: None,
             })
             .collect(),
-        locks: locks::attach(managed.table),
+        locks: locks::attach(managed.table, inputs.catalog.server.version_num),
         hazards: Vec::new(),
         allowed_by_plan: Vec::new(),
         budget: managed.budget(inputs),

@@ -12,7 +12,7 @@ use crate::ident::QualifiedName;
 ///
 /// Source: `ATExecAttachPartition` and `CloneForeignKeyConstraints` in `tablecmds.c`; measured per
 /// major version by `tests/it/locks.rs`.
-pub(super) fn attach(table: &PartitionedTable) -> Vec<Lock> {
+pub(super) fn attach(table: &PartitionedTable, version_num: i32) -> Vec<Lock> {
     let mut locks = Locks::default();
     locks.add(
         &table.name,
@@ -26,17 +26,25 @@ pub(super) fn attach(table: &PartitionedTable) -> Vec<Lock> {
         LockMode::ShareRowExclusive,
         "referenced by the new partitions",
     );
-    locks.foreign_keys(
-        &table.foreign_keys_in,
-        LockMode::ShareRowExclusive,
-        "references the parent",
-    );
-    locks.default_partition(default_of(table));
+    if version_num >= 150_000 {
+        locks.referencing(
+            &table.foreign_keys_in,
+            LockMode::ShareRowExclusive,
+            "references the parent",
+        );
+    }
+    if let Some(default) = default_of(table) {
+        // It is searched for rows of the new range, leaf by leaf.
+        locks.default_partition(default, spread(default));
+    }
     locks.0
 }
 
 /// Locks of a plain DETACH.
-pub(super) fn detach(table: &PartitionedTable, child: &Partition) -> Vec<Lock> {
+///
+/// PostgreSQL 13 takes a weaker lock on the partition itself; dbops takes this one all the same, so that the
+/// guard's look and the detach are one moment.
+pub(super) fn detach(table: &PartitionedTable, child: &Partition, version_num: i32) -> Vec<Lock> {
     let mut locks = Locks::default();
     locks.add(
         &table.name,
@@ -45,17 +53,27 @@ pub(super) fn detach(table: &PartitionedTable, child: &Partition) -> Vec<Lock> {
         Spread::Only,
         true,
     );
+    let (to_itself, to_others): (Vec<&ForeignKey>, Vec<&ForeignKey>) = table
+        .foreign_keys_out
+        .iter()
+        .filter(|key| version_num >= 150_000 || !key.partitioned)
+        .partition(|key| key.table == table.name);
     locks.foreign_keys(
-        &table.foreign_keys_out,
+        to_others,
         LockMode::ShareRowExclusive,
         "referenced by the partition",
     );
-    locks.foreign_keys(
-        &table.foreign_keys_in,
+    locks.referencing(
+        table
+            .foreign_keys_in
+            .iter()
+            .filter(|key| key.table != table.name),
         LockMode::AccessExclusive,
         "references the parent",
     );
-    locks.default_partition(default_of(table));
+    if let Some(default) = default_of(table) {
+        locks.default_partition(default, Spread::Only);
+    }
     locks.add(
         &child.name,
         LockMode::AccessExclusive,
@@ -63,6 +81,17 @@ pub(super) fn detach(table: &PartitionedTable, child: &Partition) -> Vec<Lock> {
         spread(child),
         true,
     );
+    if !to_itself.is_empty() {
+        for other in &table.partitions {
+            locks.add(
+                &other.name,
+                LockMode::ShareRowExclusive,
+                "referenced by the partition",
+                spread(other),
+                true,
+            );
+        }
+    }
     locks.0
 }
 
@@ -147,6 +176,7 @@ impl Locks {
         if let Some(held) = self.0.iter_mut().find(|lock| lock.relation == *relation) {
             // A table that references itself is both parent and target: one lock, the stronger.
             held.mode = held.mode.max(mode);
+            held.only &= spread == Spread::Only;
             return;
         }
         self.0.push(Lock {
@@ -158,7 +188,13 @@ impl Locks {
         });
     }
 
-    fn foreign_keys(&mut self, foreign_keys: &[ForeignKey], mode: LockMode, why: &str) {
+    /// Tables that are referenced: where they are partitioned, their partitions too.
+    fn foreign_keys<'a>(
+        &mut self,
+        foreign_keys: impl IntoIterator<Item = &'a ForeignKey>,
+        mode: LockMode,
+        why: &str,
+    ) {
         for key in foreign_keys {
             let spread = if key.partitioned {
                 Spread::All
@@ -169,15 +205,25 @@ impl Locks {
         }
     }
 
-    fn default_partition(&mut self, default: Option<&Partition>) {
-        if let Some(default) = default {
-            self.add(
-                &default.name,
-                LockMode::AccessExclusive,
-                "DEFAULT partition",
-                spread(default),
-                true,
-            );
+    /// Tables that reference: of a partitioned one only the table itself.
+    fn referencing<'a>(
+        &mut self,
+        foreign_keys: impl IntoIterator<Item = &'a ForeignKey>,
+        mode: LockMode,
+        why: &str,
+    ) {
+        for key in foreign_keys {
+            self.add(&key.table, mode, why, Spread::Only, key.lockable);
         }
+    }
+
+    fn default_partition(&mut self, default: &Partition, spread: Spread) {
+        self.add(
+            &default.name,
+            LockMode::AccessExclusive,
+            "DEFAULT partition",
+            spread,
+            true,
+        );
     }
 }

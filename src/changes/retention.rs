@@ -12,7 +12,7 @@ use super::inputs::{Draft, Inputs, Managed, Ranged, bound_text, check_rights, ma
 use super::key::Bound;
 use super::mark::{self, Mark};
 use super::{locks, minors};
-use crate::catalog::{Answers, DetachedTable, PartitionKind, Questions, ReferencedQuestion};
+use crate::catalog::{Answers, DetachedTable, Questions, ReferencedQuestion};
 use crate::ident::{QualifiedName, quote_ident, quote_literal};
 use crate::plan_file::{CalendarSpan, Expire, SpanUnit};
 
@@ -324,7 +324,7 @@ fn detach(
             drop_after.format("%Y-%m-%d %H:%M UTC")
         ),
         vec![change(managed, range)],
-        locks::detach(table, child),
+        locks::detach(table, child, inputs.catalog.server.version_num),
         ways,
     );
     if minors::detach_loses_foreign_keys(inputs.catalog.server.version_num)
@@ -473,7 +473,6 @@ struct Doomed<'a> {
     locks: Vec<Lock>,
     rows_estimate: Option<i64>,
     bytes: Option<i64>,
-    partitioned: bool,
 }
 
 impl<'a> Doomed<'a> {
@@ -484,7 +483,6 @@ impl<'a> Doomed<'a> {
             locks: locks::drop(&table.name, &table.foreign_keys_out),
             rows_estimate: table.rows_estimate,
             bytes: table.bytes,
-            partitioned: false,
         }
     }
 
@@ -496,7 +494,6 @@ impl<'a> Doomed<'a> {
             locks: locks::drop(&child.name, &managed.table.foreign_keys_out),
             rows_estimate: child.rows_estimate,
             bytes: child.bytes,
-            partitioned: child.kind == PartitionKind::Partitioned,
         }
     }
 }
@@ -504,11 +501,19 @@ impl<'a> Doomed<'a> {
 fn drop_step(managed: &Managed<'_>, inputs: Inputs<'_>, doomed: &Doomed<'_>, mark: &Mark) -> Step {
     let guard = drop_guard(managed, inputs, doomed, mark);
     let sql = format!("drop table {}", doomed.name.sql());
+    // Forced row security would hide rows from the guard of a mere member of the owner.
+    let unforce = managed.table.properties.force_row_security.then(|| {
+        format!(
+            "alter table only {} no force row level security",
+            doomed.name.sql()
+        )
+    });
+    let statements: Vec<String> = unforce.into_iter().chain([guard, sql]).collect();
     let way = |acquire, when: &str| Way {
         acquire,
         when: when.to_owned(),
         prepare: Vec::new(),
-        statements: vec![guard.clone(), sql.clone()],
+        statements: statements.clone(),
     };
     let mut step = step(
         managed,
@@ -558,10 +563,10 @@ fn drop_guard(
     mark: &Mark,
 ) -> String {
     let name = doomed.name.sql();
-    let only = if doomed.partitioned { "" } else { "only " };
+    // Never ONLY: a sub-partitioned table has its rows in its leaves.
     let too_young = cutoff(managed, inputs).map_or_else(String::new, |cutoff| {
         format!(
-            "  if exists (select from {only}{name} where {} >= {}::{}) then\n    raise exception using errcode = \
+            "  if exists (select from {name} where {} >= {}::{}) then\n    raise exception using errcode = \
              'object_not_in_prerequisite_state', message = {};\n  end if;\n",
             quote_ident(&mark.column),
             quote_literal(&managed.calendar.axis.literal(cutoff)),

@@ -70,7 +70,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."logs_2026_10_09" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."logs_2026_10_09" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 holds rows younger than the retention limit';
   end if;
 end
@@ -96,7 +96,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."logs_2026_10_09" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."logs_2026_10_09" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -174,7 +174,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."logs_2026_10_10" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."logs_2026_10_10" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 holds rows younger than the retention limit';
   end if;
 end
@@ -200,7 +200,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."logs_2026_10_10" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."logs_2026_10_10" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -278,7 +278,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."logs_2026_10_11" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."logs_2026_10_11" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 holds rows younger than the retention limit';
   end if;
 end
@@ -304,7 +304,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."logs_2026_10_11" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."logs_2026_10_11" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -382,7 +382,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."logs_2026_10_12" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."logs_2026_10_12" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 holds rows younger than the retention limit';
   end if;
 end
@@ -408,7 +408,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."logs_2026_10_12" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."logs_2026_10_12" where "created_at" >= '2026-10-13 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 holds rows younger than the retention limit';
 --     end if;
 --   end

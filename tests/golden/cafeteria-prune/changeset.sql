@@ -76,7 +76,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_08_31" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_08_31" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 holds rows younger than the retention limit';
   end if;
 end
@@ -102,7 +102,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_08_31" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_08_31" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -186,7 +186,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_09_07" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_09_07" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 holds rows younger than the retention limit';
   end if;
 end
@@ -212,7 +212,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_09_07" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_09_07" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -296,7 +296,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_09_14" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_09_14" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 holds rows younger than the retention limit';
   end if;
 end
@@ -322,7 +322,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_09_14" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_09_14" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -406,7 +406,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_09_21" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_09_21" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 holds rows younger than the retention limit';
   end if;
 end
@@ -432,7 +432,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_09_21" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_09_21" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -516,7 +516,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_09_28" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_09_28" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 holds rows younger than the retention limit';
   end if;
 end
@@ -542,7 +542,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_09_28" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_09_28" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -626,7 +626,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_10_05" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_10_05" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 holds rows younger than the retention limit';
   end if;
 end
@@ -652,7 +652,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_10_05" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_10_05" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -736,7 +736,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."notifications_2026_10_12" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+  if exists (select from "public"."notifications_2026_10_12" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 holds rows younger than the retention limit';
   end if;
 end
@@ -762,7 +762,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."notifications_2026_10_12" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
+--     if exists (select from "public"."notifications_2026_10_12" where "created_at" >= '2026-10-25 12:00:00+00'::timestamp with time zone) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 holds rows younger than the retention limit';
 --     end if;
 --   end

@@ -87,6 +87,19 @@ begin
   end if;
 end
 $dbops$;
+alter table only "public"."squatted_2026_12" owner to "postgres";
+do $dbops$
+declare grantee text;
+begin
+  for grantee in
+    select distinct case a.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end
+    from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+    where c.oid = '"public"."squatted_2026_12"'::pg_catalog.regclass and a.grantee <> c.relowner
+  loop
+    execute 'revoke all on table ' || '"public"."squatted_2026_12"' || ' from ' || grantee || ' cascade';
+  end loop;
+end
+$dbops$;
 alter table only "public"."squatted" attach partition "public"."squatted_2026_12" for values from ('2026-12-01') to ('2027-01-01');
 commit;
 -- when polling never finds the locks free: waits below the lock budget, with pauses
@@ -105,6 +118,19 @@ commit;
 --     if '"public"."squatted_2026_12"'::pg_catalog.regclass::pg_catalog.oid <> 1015 or exists (select from only "public"."squatted_2026_12") then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.squatted_2026_12 is no longer the empty table that was planned with';
 --     end if;
+--   end
+--   $dbops$;
+--   alter table only "public"."squatted_2026_12" owner to "postgres";
+--   do $dbops$
+--   declare grantee text;
+--   begin
+--     for grantee in
+--       select distinct case a.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end
+--       from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+--       where c.oid = '"public"."squatted_2026_12"'::pg_catalog.regclass and a.grantee <> c.relowner
+--     loop
+--       execute 'revoke all on table ' || '"public"."squatted_2026_12"' || ' from ' || grantee || ' cascade';
+--     end loop;
 --   end
 --   $dbops$;
 --   alter table only "public"."squatted" attach partition "public"."squatted_2026_12" for values from ('2026-12-01') to ('2027-01-01');

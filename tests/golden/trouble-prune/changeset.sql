@@ -226,7 +226,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."pending_b" where "at" >= '2026-05-22'::date) then
+  if exists (select from "public"."pending_b" where "at" >= '2026-05-22'::date) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b holds rows younger than the retention limit';
   end if;
 end
@@ -252,7 +252,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."pending_b" where "at" >= '2026-05-22'::date) then
+--     if exists (select from "public"."pending_b" where "at" >= '2026-05-22'::date) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b holds rows younger than the retention limit';
 --     end if;
 --   end
@@ -333,7 +333,7 @@ begin
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old is no longer the detached table that was planned with';
   end if;
-  if exists (select from only "public"."orders_old" where "at" >= '2026-05-22'::date) then
+  if exists (select from "public"."orders_old" where "at" >= '2026-05-22'::date) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old holds rows younger than the retention limit';
   end if;
 end
@@ -360,7 +360,7 @@ commit;
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old is no longer the detached table that was planned with';
 --     end if;
---     if exists (select from only "public"."orders_old" where "at" >= '2026-05-22'::date) then
+--     if exists (select from "public"."orders_old" where "at" >= '2026-05-22'::date) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old holds rows younger than the retention limit';
 --     end if;
 --   end

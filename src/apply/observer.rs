@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::outcome::{Blocked, Blocker, Wait};
 use crate::changes::changeset::{Lock, LockMode};
 use crate::conn::Session;
+use crate::ident::QualifiedName;
 
 /// Pause between two samples.
 const INTERVAL: Duration = Duration::from_millis(8);
@@ -20,6 +21,7 @@ const HEAD_START_MS: f64 = 12.0;
 const WAITERS: &str = include_str!("../../sql/observe/waiters.sql");
 const HOLDERS: &str = include_str!("../../sql/observe/holders.sql");
 const BLOCKERS: &str = include_str!("../../sql/observe/blockers.sql");
+const DETACH_PENDING: &str = include_str!("../../sql/observe/detach_pending.sql");
 
 /// The observer's connection with its statements prepared.
 pub(super) struct Observer {
@@ -148,6 +150,16 @@ impl Observer {
             }
         }
         Ok(blockers)
+    }
+
+    /// Returns whether a concurrent detach of the partition was begun and is not complete.
+    pub(super) async fn detach_pending(&self, partition: &QualifiedName) -> anyhow::Result<bool> {
+        let row = self
+            .session
+            .query_one(DETACH_PENDING, &[&partition.sql()])
+            .await
+            .context("reading whether a detach is pending")?;
+        Ok(row.try_get("pending")?)
     }
 
     /// Returns whom backend `pid` waits for right now.

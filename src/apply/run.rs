@@ -1,5 +1,7 @@
 //! A run: the steps of a changeset in order, each recorded before and after.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
@@ -56,6 +58,7 @@ pub async fn run(
         deadlock_timeout_ms: runner.deadlock_timeout_ms,
         interrupt: runner.interrupt,
         lost: None,
+        pending: BTreeSet::new(),
     };
     let mut steps: Vec<StepOutcome> = Vec::with_capacity(changeset.steps.len());
     for step in &changeset.steps {

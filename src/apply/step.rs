@@ -1,5 +1,6 @@
 //! One step: its ways in order, attempts with pauses, the observer beside each attempt.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -8,9 +9,10 @@ use super::batch::{self, Ended};
 use super::observer::{Observer, Watched};
 use super::outcome::{Blocked, Blocker, Status, StepOutcome};
 use super::run::Events;
-use crate::changes::changeset::{Acquire, Step, Way};
+use crate::changes::changeset::{Acquire, Action, Step, Way};
 use crate::changes::script::{self, Attempt};
 use crate::conn::Session;
+use crate::ident::QualifiedName;
 
 /// Attempts that were cancelled because somebody waited too long, before the step is deferred: it is
 /// then the step's own work, not the wait for the lock, that is longer than the budget.
@@ -27,6 +29,8 @@ pub(super) struct Stepper {
     pub(super) interrupt: watch::Receiver<bool>,
     /// Why no further step can run, once the connection broke.
     pub(super) lost: Option<String>,
+    /// Tables with a detach that this run left pending: the server begins no other one on them.
+    pub(super) pending: BTreeSet<QualifiedName>,
 }
 
 /// What a way led to.
@@ -42,6 +46,16 @@ impl Stepper {
         let began = Instant::now();
         let give_up_after = Duration::from_millis(step.budget.give_up_after.0);
         for (at, way) in step.ways.iter().enumerate() {
+            if way.acquire == Acquire::Concurrent
+                && step.action == Action::DetachPartition
+                && self.pending.contains(&step.table)
+            {
+                outcome.reason = Some(format!(
+                    "its locks were not free, and another detach on {} is pending, which the server wants completed first",
+                    step.table
+                ));
+                break;
+            }
             outcome.way = Some(way.acquire);
             // A way that has another one after it gets a third of what is left.
             let left = give_up_after.saturating_sub(began.elapsed());
@@ -82,7 +96,36 @@ impl Stepper {
                     .to_owned(),
             );
         }
+        if outcome.status != Status::Done && outcome.way == Some(Acquire::Concurrent) {
+            self.say_pending(step, &mut outcome).await;
+        }
         outcome
+    }
+
+    /// A concurrent statement that was cancelled in its second phase leaves the detach pending:
+    /// harmless, but not nothing.
+    async fn say_pending(&mut self, step: &Step, outcome: &mut StepOutcome) {
+        let Some(partition) = step.partitions.first().map(|partition| &partition.name) else {
+            return;
+        };
+        // Where this cannot be read the next run finds it all the same.
+        if !self
+            .observer
+            .detach_pending(partition)
+            .await
+            .unwrap_or_default()
+        {
+            return;
+        }
+        self.pending.insert(step.table.clone());
+        let reason = outcome.reason.take().unwrap_or_default();
+        outcome.reason = Some(format!(
+            "{reason}; {partition} is pending detach: its rows are invisible through {} until the next prune completes it",
+            step.table
+        ));
+        outcome.remedy = Some(
+            "run `dbops partitions prune` again when the sessions named have ended".to_owned(),
+        );
     }
 
     async fn way(

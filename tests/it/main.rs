@@ -45,6 +45,7 @@
 //! - `ctx.private_cluster()`: a server of the test's own, for settings, TLS files, standbys, PgBouncer;
 //! - `ctx.dir()`: an empty folder; `ctx.major`: the major that the test runs on.
 
+mod budget;
 mod catalog;
 mod common;
 mod conn;
@@ -52,8 +53,19 @@ mod conn_tls;
 mod crash;
 mod demo;
 mod doctor;
+mod ensure;
+mod ensure_bounds;
 mod golden;
+mod hostile;
+mod listing;
+mod locks;
+mod output;
+mod properties;
+mod prune;
+mod prune_pending;
+mod refusals;
 mod sandbox;
+mod saved;
 mod schedule;
 mod schedule_jobs;
 mod sql;
@@ -64,14 +76,26 @@ use common::Module;
 
 /// Every module of tests, in the order of their names.
 const MODULES: &[&Module] = &[
+    &budget::MODULE,
     &catalog::MODULE,
     &conn::MODULE,
     &conn_tls::MODULE,
     &crash::MODULE,
     &demo::MODULE,
     &doctor::MODULE,
+    &ensure::MODULE,
+    &ensure_bounds::MODULE,
     &golden::MODULE,
+    &hostile::MODULE,
+    &listing::MODULE,
+    &locks::MODULE,
+    &output::MODULE,
+    &properties::MODULE,
+    &prune::MODULE,
+    &prune_pending::MODULE,
+    &refusals::MODULE,
     &sandbox::MODULE,
+    &saved::MODULE,
     &schedule::MODULE,
     &schedule_jobs::MODULE,
     &sql::MODULE,

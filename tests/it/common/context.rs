@@ -145,7 +145,7 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    async fn open(cluster: Arc<Cluster>, name: String) -> Result<Self> {
+    pub(super) async fn open(cluster: Arc<Cluster>, name: String) -> Result<Self> {
         Ok(Self {
             url: cluster.url_for(&name),
             client: cluster.connect(&name).await?,

@@ -9,9 +9,11 @@ pub(crate) mod command;
 mod context;
 mod harness;
 mod hold;
+mod partitions;
 mod servers;
 
-pub(crate) use command::Dbops;
+pub(crate) use command::{Dbops, Run, Running};
 pub(crate) use context::{Ctx, Db};
 pub(crate) use harness::{Module, On, Test, eventually, main, tests};
 pub(crate) use hold::hold_clusters;
+pub(crate) use partitions::{NOW, changeset, holds, outcome, refusal, same};

@@ -170,7 +170,8 @@ pub fn recognise(
 }
 
 impl Calendar {
-    fn fits(&self, (from, to): (i128, i128)) -> bool {
+    /// Whether a range is exactly one slot.
+    pub(super) fn fits(&self, (from, to): (i128, i128)) -> bool {
         self.slot_at(from)
             .is_some_and(|slot| (slot.from, slot.to) == (from, to))
     }

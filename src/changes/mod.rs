@@ -17,5 +17,6 @@ pub mod period;
 pub mod retention;
 pub mod saved;
 pub mod script;
+pub mod starter;
 pub mod survey;
 mod uuid;

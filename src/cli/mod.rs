@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod history;
+mod init;
 mod man;
 mod partitions;
 mod schedule;
@@ -55,6 +56,8 @@ enum Command {
     Apply(apply::Args),
     /// Show what dbops did in a database
     History(history::Args),
+    /// Print a starter plan file from a live database
+    Init(init::Args),
     /// Check what dbops needs of a server, with the exact fix of what is missing
     Doctor(doctor::Args),
     /// Show it all on a throw-away cluster: nothing of yours is touched
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),
+        Command::Init(args) => init::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::Schedule(group) => schedule::run(group, &context),

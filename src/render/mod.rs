@@ -7,5 +7,6 @@ pub mod json;
 pub mod outcome;
 pub mod schedule;
 pub mod sql;
+pub mod starter;
 pub mod survey;
 pub mod words;

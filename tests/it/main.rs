@@ -57,6 +57,7 @@ mod ensure;
 mod ensure_bounds;
 mod golden;
 mod hostile;
+mod init;
 mod listing;
 mod locks;
 mod output;
@@ -87,6 +88,7 @@ const MODULES: &[&Module] = &[
     &ensure_bounds::MODULE,
     &golden::MODULE,
     &hostile::MODULE,
+    &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,
     &output::MODULE,

@@ -12,4 +12,4 @@ mod run;
 mod step;
 
 pub use outcome::{Blocked, Blocker, Outcome, Status, StepOutcome, Wait};
-pub use run::{Events, Runner, run};
+pub use run::{Events, Runner, run, stops_nobody};

@@ -1,16 +1,18 @@
 //! A run: the steps of a changeset in order, each recorded before and after.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::observer::Observer;
 use super::outcome::{Blocked, Outcome, Status, StepOutcome};
 use super::step::{self, Stepper};
-use crate::changes::changeset::{Changeset, Hazard, Step};
+use crate::changes::changeset::{Action, Changeset, Hazard, LockMode, Step};
 use crate::conn::Session;
 use crate::history::History;
+use crate::ident::QualifiedName;
 
 /// Told about progress; a bar on a terminal, nothing elsewhere.
 pub trait Events {
@@ -26,6 +28,8 @@ pub trait Events {
 pub struct Runner<'a> {
     /// Connection that runs the statements.
     pub writer: Session,
+    /// A second one, for steps that stop nobody (see [`stops_nobody`]); they then run two at a time.
+    pub second_writer: Option<Session>,
     /// Connection that measures.
     pub observer: Session,
     /// Hazards allowed on the command line.
@@ -38,10 +42,47 @@ pub struct Runner<'a> {
     pub clock: fn() -> DateTime<Utc>,
 }
 
-/// Runs the steps in order and reports on every one of them.
+/// Where the steps of a run are told of: the history, and whoever looks on.
+pub(super) struct Report<'a> {
+    history: Mutex<&'a mut History>,
+    events: RefCell<&'a mut dyn Events>,
+    clock: fn() -> DateTime<Utc>,
+}
+
+impl Report<'_> {
+    async fn began(&self, step: &Step) {
+        self.events.borrow_mut().step_began(step);
+        let mut history = self.history.lock().await;
+        history.step_began(step, (self.clock)()).await;
+    }
+
+    pub(super) fn waits(&self, step: &Step, attempts: u32) {
+        self.events.borrow_mut().step_waits(step, attempts);
+    }
+
+    async fn ended(&self, step: &Step, outcome: &StepOutcome) {
+        let mut history = self.history.lock().await;
+        history.step_ended(step, outcome, (self.clock)()).await;
+        self.events.borrow_mut().step_ended(outcome);
+    }
+}
+
+/// Whether a step stops neither readers nor writers: it creates tables and attaches them under locks
+/// that conflict with no ordinary statement, and nothing else waits for it.
+pub fn stops_nobody(step: &Step) -> bool {
+    step.action == Action::CreatePartitions
+        && step.after.is_none()
+        && step
+            .locks
+            .iter()
+            .all(|lock| lock.mode <= LockMode::ShareUpdateExclusive)
+}
+
+/// Runs the steps and reports on every one of them, in the changeset's order.
 ///
 /// A step that fails, defers or is refused ends neither the run nor other tables' steps; steps that
-/// need it are skipped.
+/// need it are skipped. With a second writer, steps that stop nobody come first, two tables at a time:
+/// never two steps of one table, whose locks would meet.
 ///
 /// # Errors
 /// Only when the observer cannot be prepared, before anything ran.
@@ -52,48 +93,105 @@ pub async fn run(
     events: &mut dyn Events,
 ) -> anyhow::Result<Outcome> {
     let started_at = (runner.clock)();
-    let mut stepper = Stepper {
-        writer: runner.writer,
-        observer: Observer::new(runner.observer).await?,
+    let run = history.run_id();
+    let observer = Observer::new(runner.observer).await?;
+    let stepper = |writer| Stepper {
+        writer,
+        observer: &observer,
         deadlock_timeout_ms: runner.deadlock_timeout_ms,
-        interrupt: runner.interrupt,
+        interrupt: runner.interrupt.clone(),
         lost: None,
         pending: BTreeSet::new(),
     };
-    let mut steps: Vec<StepOutcome> = Vec::with_capacity(changeset.steps.len());
-    for step in &changeset.steps {
-        let outcome = match why_not(step, &steps, &stepper, runner.allowed) {
-            Some(outcome) => outcome,
-            None => {
-                events.step_began(step);
-                history.step_began(step, (runner.clock)()).await;
-                stepper.run(step, events).await
-            }
-        };
-        history.step_ended(step, &outcome, (runner.clock)()).await;
-        events.step_ended(&outcome);
-        steps.push(outcome);
+    let report = Report {
+        history: Mutex::new(history),
+        events: RefCell::new(events),
+        clock: runner.clock,
+    };
+    let mut first = stepper(runner.writer);
+    let mut done: BTreeMap<u32, StepOutcome> = BTreeMap::new();
+    if let Some(writer) = runner.second_writer {
+        let mut second = stepper(writer);
+        let mut by_table: BTreeMap<&QualifiedName, Vec<&Step>> = BTreeMap::new();
+        for step in changeset.steps.iter().filter(|step| stops_nobody(step)) {
+            by_table.entry(&step.table).or_default().push(step);
+        }
+        let queue = RefCell::new(by_table.into_values());
+        let (mine, others) = tokio::join!(
+            work(&mut first, &queue, runner.allowed, &report),
+            work(&mut second, &queue, runner.allowed, &report)
+        );
+        done.extend(
+            mine.into_iter()
+                .chain(others)
+                .map(|outcome| (outcome.id, outcome)),
+        );
     }
+    for step in &changeset.steps {
+        if !done.contains_key(&step.id) {
+            let outcome = one(&mut first, step, &done, runner.allowed, &report).await;
+            done.insert(step.id, outcome);
+        }
+    }
+    let steps: Vec<StepOutcome> = done.into_values().collect();
     let mut blocked = Blocked::default();
     for step in &steps {
         blocked.add(&step.blocked);
     }
     Ok(Outcome {
-        run: history.run_id(),
+        run,
         started_at,
         finished_at: (runner.clock)(),
-        interrupted: *stepper.interrupt.borrow(),
+        interrupted: *runner.interrupt.borrow(),
         steps,
         blocked,
         history_warning: None,
     })
 }
 
+/// Takes one table's steps after the other from the queue; leaves them to others once its connection
+/// is lost.
+async fn work<'a>(
+    stepper: &mut Stepper<'_>,
+    queue: &RefCell<impl Iterator<Item = Vec<&'a Step>>>,
+    allowed: &[Hazard],
+    report: &Report<'_>,
+) -> Vec<StepOutcome> {
+    let mut outcomes = Vec::new();
+    while stepper.lost.is_none() {
+        let Some(steps) = queue.borrow_mut().next() else {
+            break;
+        };
+        for step in steps {
+            outcomes.push(one(stepper, step, &BTreeMap::new(), allowed, report).await);
+        }
+    }
+    outcomes
+}
+
+async fn one(
+    stepper: &mut Stepper<'_>,
+    step: &Step,
+    before: &BTreeMap<u32, StepOutcome>,
+    allowed: &[Hazard],
+    report: &Report<'_>,
+) -> StepOutcome {
+    let outcome = match why_not(step, before, stepper, allowed) {
+        Some(outcome) => outcome,
+        None => {
+            report.began(step).await;
+            stepper.run(step, report).await
+        }
+    };
+    report.ended(step, &outcome).await;
+    outcome
+}
+
 /// Returns the outcome of a step that is not tried at all.
 fn why_not(
     step: &Step,
-    before: &[StepOutcome],
-    stepper: &Stepper,
+    before: &BTreeMap<u32, StepOutcome>,
+    stepper: &Stepper<'_>,
     allowed: &[Hazard],
 ) -> Option<StepOutcome> {
     let not_tried = |status, reason: String| {
@@ -133,9 +231,7 @@ fn why_not(
         outcome.refused_hazards = refused;
         return Some(outcome);
     }
-    let needed = before
-        .iter()
-        .find(|outcome| Some(outcome.id) == step.after)?;
+    let needed = before.get(&step.after?)?;
     (needed.status != Status::Done).then(|| {
         not_tried(
             Status::Skipped,

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::batch::{self, Ended};
 use super::observer::{Observer, Watched};
 use super::outcome::{Blocked, Blocker, Status, StepOutcome};
-use super::run::Events;
+use super::run::Report;
 use crate::changes::changeset::{Acquire, Action, Step, Way};
 use crate::changes::script::{self, Attempt};
 use crate::conn::Session;
@@ -22,9 +22,10 @@ const MAX_DEADLOCKS: u32 = 3;
 /// Shortest and longest pause between two attempts, in milliseconds; the longest after a minute's polling.
 const PAUSE_MS: (u64, u64) = (8, 120);
 
-pub(super) struct Stepper {
+/// Runs steps on a connection of its own; several may run side by side, watched by one observer.
+pub(super) struct Stepper<'a> {
     pub(super) writer: Session,
-    pub(super) observer: Observer,
+    pub(super) observer: &'a Observer,
     pub(super) deadlock_timeout_ms: i64,
     pub(super) interrupt: watch::Receiver<bool>,
     /// Why no further step can run, once the connection broke.
@@ -40,8 +41,8 @@ enum Verdict {
     Starved(String),
 }
 
-impl Stepper {
-    pub(super) async fn run(&mut self, step: &Step, events: &mut dyn Events) -> StepOutcome {
+impl Stepper<'_> {
+    pub(super) async fn run(&mut self, step: &Step, report: &Report<'_>) -> StepOutcome {
         let mut outcome = blank(step, Status::Deferred);
         let began = Instant::now();
         let give_up_after = Duration::from_millis(step.budget.give_up_after.0);
@@ -71,7 +72,7 @@ impl Stepper {
                     Instant::now() + share,
                     began,
                     &mut outcome,
-                    events,
+                    report,
                 )
                 .await
             {
@@ -135,7 +136,7 @@ impl Stepper {
         deadline: Instant,
         began: Instant,
         outcome: &mut StepOutcome,
-        events: &mut dyn Events,
+        report: &Report<'_>,
     ) -> Verdict {
         if !way.prepare.is_empty() {
             let attempt = script::prepare(step, &way.prepare, self.deadlock_timeout_ms);
@@ -203,6 +204,13 @@ impl Stepper {
                         step.budget.give_up_after
                     ));
                 }
+                Ended::Cancelled if self.lost.is_some() => {
+                    let why = self.lost.clone().unwrap_or_default();
+                    return Verdict::Ended(
+                        Status::Failed,
+                        Some(format!("cancelled, because it could not be watched: {why}")),
+                    );
+                }
                 Ended::Cancelled => {
                     let why = "somebody else cancelled the statement, or statement_timeout did";
                     return Verdict::Ended(Status::Failed, Some(why.to_owned()));
@@ -216,7 +224,7 @@ impl Stepper {
                 );
                 return Verdict::Starved(reason);
             }
-            events.step_waits(step, outcome.attempts);
+            report.waits(step, outcome.attempts);
             self.pause(way.acquire, outcome.attempts).await;
             if *self.interrupt.borrow() {
                 return Verdict::Ended(
@@ -258,7 +266,7 @@ impl Stepper {
         let pid = self.writer.backend_pid();
         let (done, told) = oneshot::channel();
         let writer = &self.writer;
-        let observer = &self.observer;
+        let observer = self.observer;
         let mut interrupt = self.interrupt.clone();
         let mut blockers: Vec<Blocker> = Vec::new();
         let run = async {
@@ -283,10 +291,17 @@ impl Stepper {
             let _ = done.send(());
             ended
         };
-        let (ended, watched) = tokio::join!(
-            run,
-            observer.watch(pid, step.budget.max_block.0 as f64, told)
-        );
+        let watch = async {
+            let watched = observer
+                .watch(pid, step.budget.max_block.0 as f64, told)
+                .await;
+            if watched.is_err() {
+                // Nothing runs unwatched; a statement that has ended meanwhile takes no notice.
+                let _ = writer.cancel().await;
+            }
+            watched
+        };
+        let (ended, watched) = tokio::join!(run, watch);
         let watched = match watched {
             Ok(watched) => Some(watched),
             Err(error) => {

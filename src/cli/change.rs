@@ -27,6 +27,9 @@ use crate::progress::Progress;
 use crate::render;
 use crate::render::json::{RunReport, runs};
 
+/// Steps that stop nobody are run two at a time from this number on.
+const WORTH_A_SECOND_WRITER: usize = 8;
+
 /// Flags of a command that changes something.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChangeArgs {
@@ -420,11 +423,23 @@ pub(super) async fn execute(
 ) -> anyhow::Result<Outcome> {
     let writer = connect(settings, Purpose::Write).await?;
     let observer = connect(settings, Purpose::Observe).await?;
+    let quiet = changeset
+        .steps
+        .iter()
+        .filter(|step| apply::stops_nobody(step))
+        .count();
+    let second_writer = if quiet >= WORTH_A_SECOND_WRITER {
+        // One writer does as well where the server has no connection left.
+        connect(settings, Purpose::Write).await.ok()
+    } else {
+        None
+    };
     let interrupt = watch_interrupts()?;
     let mut history = History::begin(lock, changeset, context.history_file(), clock()).await;
     let mut progress = Progress::new(changeset.steps.len());
     let runner = Runner {
         writer,
+        second_writer,
         observer,
         allowed,
         deadlock_timeout_ms: catalog.server.deadlock_timeout_ms,

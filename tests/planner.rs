@@ -407,6 +407,48 @@ proptest! {
 }
 
 #[test]
+fn a_name_that_two_policies_come_to_is_given_once() {
+    let mut one = policy(Period::Month, None, Tz::UTC, 1);
+    one.name = Some("part_{YYYY}_{MM}".to_owned());
+    let mut other = one.clone();
+    other.table = QualifiedName::new("public", "logs");
+    let mut tables = vec![
+        table("date", Axis::Date, &[]),
+        table("date", Axis::Date, &[]),
+    ];
+    tables[1].name = other.table.clone();
+    let catalog = Catalog {
+        server: server(),
+        tables,
+        ..Catalog::default()
+    };
+    let now = Utc.with_ymd_and_hms(2026, 11, 22, 0, 0, 0).unwrap();
+    let policies = [one, other];
+    let inputs = Inputs {
+        policies: &policies,
+        budget: LockBudget::default(),
+        catalog: &catalog,
+        now,
+    };
+    let draft = ensure::ensure(inputs, &Answers::default());
+    assert_eq!(
+        draft
+            .steps
+            .iter()
+            .map(|step| step.partitions.len())
+            .sum::<usize>(),
+        2
+    );
+    assert_eq!(draft.refusals.len(), 2);
+    assert!(
+        draft
+            .refusals
+            .iter()
+            .all(|refusal| refusal.code == "name-taken" && refusal.table.name == "logs")
+    );
+}
+
+#[test]
 fn every_day_of_thirty_years_is_covered_ahead() {
     // One zone a period, all of each in turn over the days: the calendar's own tests take every pair.
     for (at, every) in [

@@ -1,4 +1,4 @@
--- Sessions that wait for a heavyweight lock behind backend $1, and for how long (milliseconds; null before 14, which does not record it)
+-- Sessions other than dbops's own ($2) that wait for a heavyweight lock behind backend $1, and for how long (milliseconds; null before 14, which does not record it)
 select
   w.pid::int4 as pid,
   w.mode::text as mode,
@@ -11,7 +11,7 @@ from (
     l.mode,
     (pg_catalog.to_jsonb(l) ->> 'waitstart')::timestamptz as waitstart
   from pg_catalog.pg_locks as l
-  where not l.granted and l.pid <> $1
+  where not l.granted and l.pid <> all ($2::int4[])
   order by l.pid, l.mode
 ) as w
 left join pg_catalog.pg_stat_activity as a on a.pid = w.pid

@@ -27,6 +27,8 @@ const DETACH_PENDING: &str = include_str!("../../sql/observe/detach_pending.sql"
 pub(super) struct Observer {
     session: Session,
     waiters: tokio_postgres::Statement,
+    /// dbops's own sessions, which are nobody that it keeps waiting.
+    own: Vec<i32>,
 }
 
 /// What watching one attempt saw.
@@ -43,12 +45,16 @@ struct Seen {
 }
 
 impl Observer {
-    pub(super) async fn new(session: Session) -> anyhow::Result<Self> {
+    pub(super) async fn new(session: Session, own: Vec<i32>) -> anyhow::Result<Self> {
         let waiters = session
             .prepare(WAITERS)
             .await
             .context("preparing the observer")?;
-        Ok(Self { session, waiters })
+        Ok(Self {
+            session,
+            waiters,
+            own,
+        })
     }
 
     /// Samples who waits behind backend `pid` until `done` is told; cancels that backend's statement
@@ -67,7 +73,7 @@ impl Observer {
             let began = Instant::now();
             let rows = self
                 .session
-                .query(&self.waiters, &[&pid])
+                .query(&self.waiters, &[&pid, &self.own])
                 .await
                 .context("sampling waiting sessions")?;
             if blocked.samples > 0 {

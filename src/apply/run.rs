@@ -94,7 +94,11 @@ pub async fn run(
 ) -> anyhow::Result<Outcome> {
     let started_at = (runner.clock)();
     let run = history.run_id();
-    let observer = Observer::new(runner.observer).await?;
+    let own = std::iter::once(&runner.writer)
+        .chain(&runner.second_writer)
+        .map(|writer| writer.backend_pid())
+        .collect();
+    let observer = Observer::new(runner.observer, own).await?;
     let stepper = |writer| Stepper {
         writer,
         observer: &observer,

@@ -154,7 +154,8 @@ async fn converges_from_pending(ctx: &Ctx, victim: Victim) -> Result<()> {
 
 /// Kills the server process that runs dbops's statements, where there is one.
 async fn kill_writer(client: &tokio_postgres::Client) -> Result<()> {
-    let writer = "select pid from pg_stat_activity where application_name like 'dbops write%' limit 1";
+    let writer =
+        "select pid from pg_stat_activity where application_name like 'dbops write%' limit 1";
     if let Some(row) = client.query_opt(writer, &[]).await? {
         kill(Pid::from_raw(row.get(0)), Signal::SIGKILL)?;
     }

@@ -20,6 +20,21 @@ use crate::plan_file::{KeyEncoding, SubPartitions};
 const LEAST_PREMAKE: usize = 3;
 /// More than this many missing past periods are left alone rather than created.
 const MOST_PAST: usize = 100;
+/// Zones named first where many share a clock: those that a person is likeliest to know.
+const KNOWN_ZONES: [Tz; 12] = [
+    Tz::Europe__London,
+    Tz::Europe__Berlin,
+    Tz::Europe__Moscow,
+    Tz::America__New_York,
+    Tz::America__Chicago,
+    Tz::America__Denver,
+    Tz::America__Los_Angeles,
+    Tz::America__Sao_Paulo,
+    Tz::Asia__Kolkata,
+    Tz::Asia__Shanghai,
+    Tz::Asia__Tokyo,
+    Tz::Australia__Sydney,
+];
 /// Numbers outside these years are taken for something else than time.
 const YEARS: std::ops::Range<i32> = 1990..2100;
 
@@ -281,8 +296,9 @@ fn cut_on(table: &PartitionedTable, axis: Axis, server: Option<Tz>) -> Result<Cu
     }
     // A zone that neither UTC nor the server's is: many cities share its clock, a person must choose.
     if axis == Axis::TimestampTz {
-        let mut elsewhere = TZ_VARIANTS
+        let mut elsewhere = KNOWN_ZONES
             .iter()
+            .chain(&TZ_VARIANTS)
             .flat_map(|&zone| Period::ALL.map(|period| Calendar { period, axis, zone }));
         if let Some(calendar) = elsewhere.find(all_fit) {
             let zones = TZ_VARIANTS

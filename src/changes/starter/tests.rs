@@ -103,7 +103,10 @@ fn the_servers_zone_is_recognised_and_others_are_left_to_a_person() {
     let found = policy(table("e", kind, &berlin), "Europe/Berlin");
     assert_eq!(found.time_zone, Tz::Europe__Berlin);
     let why = open(table("e", kind, &berlin));
-    assert!(why.contains("other time zones"), "{why}");
+    assert!(
+        why.contains("one month in Europe/Berlin") && why.contains("other time zones"),
+        "{why}"
+    );
     let utc = [("e_1", "2026-01-01 00:00:00+00", "2026-02-01 00:00:00+00")];
     let found = policy(table("e", kind, &utc), "Europe/London");
     assert_eq!(found.other_zone, Some(Tz::Europe__London));

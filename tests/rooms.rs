@@ -46,10 +46,7 @@ const NEVER_IN: &[(&str, &[&str])] = &[
             "sandbox/",
         ],
     ),
-    (
-        "crate::conn",
-        &["changes/", "plan_file/", "render/"],
-    ),
+    ("crate::conn", &["changes/", "plan_file/", "render/"]),
     (
         "crate::sandbox",
         &[

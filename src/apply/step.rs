@@ -98,35 +98,50 @@ impl Stepper<'_> {
             );
         }
         if outcome.status != Status::Done && outcome.way == Some(Acquire::Concurrent) {
-            self.say_pending(step, &mut outcome).await;
+            self.after_concurrent(step, &mut outcome).await;
         }
         outcome
     }
 
     /// A concurrent statement that was cancelled in its second phase leaves the detach pending:
-    /// harmless, but not nothing.
-    async fn say_pending(&mut self, step: &Step, outcome: &mut StepOutcome) {
+    /// harmless, but not nothing. One that was cancelled before leaves nothing but its preparation.
+    async fn after_concurrent(&mut self, step: &Step, outcome: &mut StepOutcome) {
         let Some(partition) = step.partitions.first().map(|partition| &partition.name) else {
             return;
         };
-        // Where this cannot be read the next run finds it all the same.
-        if !self
-            .observer
-            .detach_pending(partition)
-            .await
-            .unwrap_or_default()
-        {
-            return;
-        }
-        self.pending.insert(step.table.clone());
         let reason = outcome.reason.take().unwrap_or_default();
-        outcome.reason = Some(format!(
-            "{reason}; {partition} is pending detach: its rows are invisible through {} until the next prune completes it",
-            step.table
-        ));
-        outcome.remedy = Some(
-            "run `dbops partitions prune` again when the sessions named have ended".to_owned(),
-        );
+        match self.observer.detach_pending(partition).await {
+            Ok(true) => {
+                self.pending.insert(step.table.clone());
+                outcome.reason = Some(format!(
+                    "{reason}; {partition} is pending detach: its rows are invisible through {} until the next prune completes it",
+                    step.table
+                ));
+                outcome.remedy = Some(
+                    "run `dbops partitions prune` again when the sessions named have ended"
+                        .to_owned(),
+                );
+            }
+            Ok(false) => {
+                outcome.reason = Some(reason);
+                let undo = step
+                    .ways
+                    .iter()
+                    .find(|way| way.acquire == Acquire::Concurrent);
+                if let Some(way) = undo.filter(|way| !way.undo.is_empty() && self.lost.is_none()) {
+                    let attempt = script::prepare(step, &way.undo, self.deadlock_timeout_ms);
+                    // What stays is a mark on an attached partition, which the next prune writes anew.
+                    let _ = batch::run(&self.writer, &attempt).await;
+                }
+            }
+            Err(error) => {
+                outcome.reason = Some(format!(
+                    "{reason}; whether {partition} is pending detach could not be read: {error:#}"
+                ));
+                outcome.remedy =
+                    Some("run `dbops partitions prune` again: it finds out".to_owned());
+            }
+        }
     }
 
     async fn way(

@@ -212,6 +212,9 @@ pub struct Way {
     pub prepare: Vec<String>,
     /// The statements, without BEGIN and COMMIT.
     pub statements: Vec<String>,
+    /// Statements that take back what `prepare` did, run in one transaction when the statements did not
+    /// succeed and left nothing behind.
+    pub undo: Vec<String>,
 }
 
 /// How a way gets its locks.

@@ -171,6 +171,7 @@ pub(super) fn drop_step(
         acquire,
         when: when.to_owned(),
         prepare: Vec::new(),
+        undo: Vec::new(),
         statements: statements.clone(),
     };
     let mut step = step(

@@ -271,6 +271,7 @@ fn step(
         acquire,
         when: when.to_owned(),
         prepare: Vec::new(),
+        undo: Vec::new(),
         statements: statements.clone(),
     };
     Step {

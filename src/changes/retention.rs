@@ -284,6 +284,14 @@ fn detach(
         child.name.sql(),
         quote_literal(&mark::write(child.comment.as_deref(), &mark))
     );
+    let own_comment = format!(
+        "comment on table {} is {}",
+        child.name.sql(),
+        match mark::strip(child.comment.as_deref().unwrap_or_default()) {
+            "" => "null".to_owned(),
+            own => quote_literal(own),
+        }
+    );
     let guard = attached_guard(table.oid, child.oid, &child.name, &child.bound);
     let alter = format!(
         "alter table only {} detach partition {}",
@@ -294,6 +302,7 @@ fn detach(
         acquire,
         when: when.to_owned(),
         prepare: Vec::new(),
+        undo: Vec::new(),
         statements: vec![guard.clone(), comment.clone(), alter.clone()],
     };
     let mut ways = vec![plain(
@@ -308,6 +317,8 @@ fn detach(
             when: "when polling never finds the locks free: waits for open transactions without blocking anybody".to_owned(),
             prepare: vec![guard.clone(), comment.clone()],
             statements: vec![format!("{alter} concurrently")],
+            // A mark left on a partition that stays attached would outlive the decision it records.
+            undo: vec![guard.clone(), own_comment],
         });
     } else {
         ways.push(plain(
@@ -351,6 +362,7 @@ fn finalize(managed: &Managed<'_>, inputs: Inputs<'_>, range: &Ranged<'_>) -> St
             when: "always: waits for snapshots older than the detach without blocking readers or writers of the parent"
                 .to_owned(),
             prepare: Vec::new(),
+        undo: Vec::new(),
             statements: vec![format!(
                 "alter table only {} detach partition {} finalize",
                 table.name.sql(),

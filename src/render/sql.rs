@@ -39,7 +39,14 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
                 attempts.push(script::prepare(step, &way.prepare, deadlock_timeout_ms));
             }
             attempts.push(script::attempt(step, way, deadlock_timeout_ms));
-            for attempt in attempts {
+            if !way.undo.is_empty() {
+                attempts.push(script::prepare(step, &way.undo, deadlock_timeout_ms));
+            }
+            let undo = (!way.undo.is_empty()).then(|| attempts.len() - 1);
+            for (at, attempt) in attempts.into_iter().enumerate() {
+                if undo == Some(at) {
+                    let _ = writeln!(out, "-- only when it does not succeed and is not pending:");
+                }
                 for statement in attempt.statements {
                     // A carriage return ends a comment too; `lines` would lose one inside a name.
                     let commented = format!("{statement};");

@@ -12,6 +12,7 @@ tests!(
     Ends: a_pending_detach_is_completed_before_anything_else,
     a_starved_detach_goes_concurrently_and_finishes_when_the_reader_ends,
     a_concurrent_detach_out_of_time_says_that_it_is_pending_and_the_next_run_ends_it,
+    a_concurrent_detach_that_never_began_leaves_no_mark,
     a_default_partition_forbids_the_concurrent_way,
     an_old_snapshot_defers_the_completion_and_is_named,
     a_pending_partition_is_listed_with_what_to_do,
@@ -163,6 +164,35 @@ async fn a_concurrent_detach_out_of_time_says_that_it_is_pending_and_the_next_ru
         .value("select count(*) from pg_class where relname ~ '^a_2025' and obj_description(oid, 'pg_class') like '%[dbops:detached %'")
         .await?;
     same(marked, 2)
+}
+
+async fn a_concurrent_detach_that_never_began_leaves_no_mark(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(&format!(
+        "{TABLE}; drop table a_2025_11; comment on table a_2025_10 is 'mine'"
+    ))
+    .await?;
+    ctx.plan(PLAN)?;
+    // The lock that a concurrent detach begins with is taken, by an ANALYZE for example.
+    let other = db.connect().await?;
+    other
+        .batch_execute("begin; lock table only a in share update exclusive mode")
+        .await?;
+    let before = db.digest().await?;
+    let run = ctx
+        .runs(&db, "partitions prune --output json --give-up-after 2s", 6)
+        .await?;
+    same(
+        outcome(&run)?["steps"][0]["status"].clone(),
+        "deferred".into(),
+    )?;
+    same(
+        db.value::<Option<String>>("select obj_description('a_2025_10'::regclass, 'pg_class')")
+            .await?,
+        Some("mine".to_owned()),
+    )?;
+    same(db.digest().await?, before)?;
+    same(pending_count(&db).await?, 0)
 }
 
 async fn a_default_partition_forbids_the_concurrent_way(ctx: &Ctx) -> Result<()> {

@@ -47,6 +47,25 @@ commit;
 --   comment on table "public"."logs_2026_10_09" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-09 00:00:00+00","to":"2026-10-10 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."logs" detach partition "public"."logs_2026_10_09" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."logs_2026_10_09"'::pg_catalog.regclass and c.oid = 1002 and i.inhparent = 1001
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-10-09 00:00:00+00'') TO (''2026-10-10 00:00:00+00'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."logs_2026_10_09" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 2: drop public.logs_2026_10_09 and its rows
@@ -151,6 +170,25 @@ commit;
 --   comment on table "public"."logs_2026_10_10" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-10 00:00:00+00","to":"2026-10-11 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."logs" detach partition "public"."logs_2026_10_10" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."logs_2026_10_10"'::pg_catalog.regclass and c.oid = 1003 and i.inhparent = 1001
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-10-10 00:00:00+00'') TO (''2026-10-11 00:00:00+00'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."logs_2026_10_10" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 4: drop public.logs_2026_10_10 and its rows
@@ -255,6 +293,25 @@ commit;
 --   comment on table "public"."logs_2026_10_11" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-11 00:00:00+00","to":"2026-10-12 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."logs" detach partition "public"."logs_2026_10_11" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."logs_2026_10_11"'::pg_catalog.regclass and c.oid = 1004 and i.inhparent = 1001
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-10-11 00:00:00+00'') TO (''2026-10-12 00:00:00+00'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."logs_2026_10_11" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 6: drop public.logs_2026_10_11 and its rows
@@ -359,6 +416,25 @@ commit;
 --   comment on table "public"."logs_2026_10_12" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-12 00:00:00+00","to":"2026-10-13 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."logs" detach partition "public"."logs_2026_10_12" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."logs_2026_10_12"'::pg_catalog.regclass and c.oid = 1005 and i.inhparent = 1001
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-10-12 00:00:00+00'') TO (''2026-10-13 00:00:00+00'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."logs_2026_10_12" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 8: drop public.logs_2026_10_12 and its rows

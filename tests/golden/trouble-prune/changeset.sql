@@ -47,6 +47,25 @@ commit;
 --   comment on table "public"."wide_legacy" is '[dbops:detached {"parent":"public.wide","column":"at","from":"MINVALUE","to":"2026-03-01 00:00:00+00","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-29T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."wide" detach partition "public"."wide_legacy" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."wide_legacy"'::pg_catalog.regclass and c.oid = 1021 and i.inhparent = 1019
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (MINVALUE) TO (''2026-03-01 00:00:00+00'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.wide_legacy is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."wide_legacy" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 2: detach public.quarters_q1; it may be dropped from 2026-11-29 12:00 UTC on
@@ -149,6 +168,25 @@ commit;
 --   comment on table "public"."only_old_1" is '[dbops:detached {"parent":"public.only_old","column":"at","from":"2020-01-01","to":"2020-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-29T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."only_old" detach partition "public"."only_old_1" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."only_old_1"'::pg_catalog.regclass and c.oid = 1005 and i.inhparent = 1004
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2020-01-01'') TO (''2020-02-01'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.only_old_1 is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."only_old_1" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 4: complete the interrupted detach of public.pending_a
@@ -203,6 +241,25 @@ commit;
 --   comment on table "public"."pending_b" is '[dbops:detached {"parent":"public.pending","column":"at","from":"2026-02-01","to":"2026-03-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."pending" detach partition "public"."pending_b" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."pending_b"'::pg_catalog.regclass and c.oid = 1013 and i.inhparent = 1011
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-02-01'') TO (''2026-03-01'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."pending_b" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 6: drop public.pending_b and its rows
@@ -309,6 +366,25 @@ commit;
 --   comment on table "public"."orders_old" is '[dbops:detached {"parent":"public.orders","column":"at","from":"2026-01-01","to":"2026-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]';
 --   commit;
 --   alter table only "public"."orders" detach partition "public"."orders_old" concurrently;
+-- only when it does not succeed and is not pending:
+--   begin;
+--   set local search_path = '';
+--   set local timezone = 'UTC';
+--   set local datestyle = 'ISO, YMD';
+--   set local lock_timeout = '100ms';
+--   do $dbops$
+--   begin
+--     if not exists (
+--       select from pg_catalog.pg_class c join pg_catalog.pg_inherits i on i.inhrelid = c.oid
+--       where c.oid = '"public"."orders_old"'::pg_catalog.regclass and c.oid = 1009 and i.inhparent = 1007
+--         and pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-01-01'') TO (''2026-02-01'')'
+--     ) then
+--       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old is no longer the partition that was planned with';
+--     end if;
+--   end
+--   $dbops$;
+--   comment on table "public"."orders_old" is null;
+--   commit;
 -- outside a transaction; dbops cancels it after 1m
 
 -- step 8: drop public.orders_old and its rows

@@ -209,7 +209,12 @@ impl Context {
                     let known: Vec<&str> = plan.targets.keys().map(String::as_str).collect();
                     Err(
                         Failure::usage(format!("there is no target `{name}` in the plan files"))
-                            .hint(format!("declared targets: {}", known.join(", ")))
+                            .hint(if known.is_empty() {
+                                "the plan files declare no targets; see docs/plan-files.md"
+                                    .to_owned()
+                            } else {
+                                format!("declared targets: {}", known.join(", "))
+                            })
                             .into(),
                     )
                 }

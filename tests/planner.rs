@@ -449,6 +449,44 @@ fn a_name_that_two_policies_come_to_is_given_once() {
 }
 
 #[test]
+fn an_expired_foreign_partition_is_left_alone() {
+    let month = |from: &str, to: &str| {
+        (
+            Bound::Value(Axis::Date.parse(from).unwrap()),
+            Bound::Value(Axis::Date.parse(to).unwrap()),
+        )
+    };
+    let existing = [
+        month("2026-01-01", "2026-02-01"),
+        month("2026-02-01", "2026-03-01"),
+        month("2026-11-01", "2026-12-01"),
+    ];
+    let mut tables = vec![table("date", Axis::Date, &existing)];
+    tables[0].partitions[0].kind = PartitionKind::Foreign;
+    let catalog = Catalog {
+        server: server(),
+        tables,
+        ..Catalog::default()
+    };
+    let mut policy = policy(Period::Month, None, Tz::UTC, 1);
+    policy.retain = Some(CalendarSpan {
+        count: 2,
+        unit: SpanUnit::Month,
+    });
+    let now = Utc.with_ymd_and_hms(2026, 11, 22, 0, 0, 0).unwrap();
+    let inputs = Inputs {
+        policies: std::slice::from_ref(&policy),
+        budget: LockBudget::default(),
+        catalog: &catalog,
+        now,
+    };
+    let draft = retention::prune(inputs, &Answers::default());
+    assert_eq!(draft.steps.len(), 1);
+    assert_eq!(draft.steps[0].partitions[0].name.name, "old_1");
+    assert!(draft.notes.iter().any(|note| note.code == "foreign-table"));
+}
+
+#[test]
 fn every_day_of_thirty_years_is_covered_ahead() {
     // One zone a period, all of each in turn over the days: the calendar's own tests take every pair.
     for (at, every) in [

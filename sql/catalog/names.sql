@@ -33,7 +33,7 @@ select
         when
             c.relkind = 'r'
             and not c.relispartition
-            and c.relpersistence <> 't'
+            and c.relpersistence = 'p'
             and c.reloftype = 0
             and not exists (
                 select 1

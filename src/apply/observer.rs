@@ -69,6 +69,7 @@ impl Observer {
         let mut blocked = Blocked::default();
         let mut over_budget = false;
         let mut sampled_at = Instant::now();
+        let mut looked_at = sampled_at;
         loop {
             let began = Instant::now();
             let rows = self
@@ -77,11 +78,14 @@ impl Observer {
                 .await
                 .context("sampling waiting sessions")?;
             if blocked.samples > 0 {
-                blocked.resolution_ms = blocked.resolution_ms.max(millis(began - sampled_at));
+                // From the look of the last sample to that of this one, both queries' own time included.
+                blocked.resolution_ms = blocked.resolution_ms.max(millis(looked_at.elapsed()));
             }
+            looked_at = began;
             sampled_at = Instant::now();
             blocked.samples += 1;
             let mut longest: f64 = 0.0;
+            let anybody = !rows.is_empty();
             for row in rows {
                 let pid: i32 = row.try_get("pid")?;
                 let entry = seen.entry(pid).or_insert_with(|| Seen {
@@ -101,7 +105,7 @@ impl Observer {
                 entry.last_sample = blocked.samples;
                 longest = longest.max(waited);
             }
-            if longest + HEAD_START_MS >= max_block_ms && !over_budget {
+            if anybody && longest + HEAD_START_MS >= max_block_ms && !over_budget {
                 over_budget = true;
                 self.session
                     .query_one("select pg_catalog.pg_cancel_backend($1)", &[&pid])
@@ -114,6 +118,7 @@ impl Observer {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
+        blocked.resolution_ms = blocked.resolution_ms.max(millis(looked_at.elapsed()));
         // Whoever was still waiting in the last sample waited on until our locks went.
         let since = millis(sampled_at.elapsed());
         for entry in seen

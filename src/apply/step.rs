@@ -130,8 +130,11 @@ impl Stepper<'_> {
                     .find(|way| way.acquire == Acquire::Concurrent);
                 if let Some(way) = undo.filter(|way| !way.undo.is_empty() && self.lost.is_none()) {
                     let attempt = script::prepare(step, &way.undo, self.deadlock_timeout_ms);
-                    // What stays is a mark on an attached partition, which the next prune writes anew.
-                    let _ = batch::run(&self.writer, &attempt).await;
+                    if !matches!(batch::run(&self.writer, &attempt).await, Ended::Done) {
+                        outcome.remedy = Some(format!(
+                            "run `dbops partitions prune` again: {partition} is attached, but its comment still carries the mark of this detach"
+                        ));
+                    }
                 }
             }
             Err(error) => {
@@ -142,6 +145,19 @@ impl Stepper<'_> {
                     Some("run `dbops partitions prune` again: it finds out".to_owned());
             }
         }
+    }
+
+    /// Whether a detach was begun and is not complete; where it cannot be read, it is taken to be.
+    async fn left_pending(&self, step: &Step) -> bool {
+        let Some(partition) = step.partitions.first() else {
+            return false;
+        };
+        step.action == Action::DetachPartition
+            && self
+                .observer
+                .detach_pending(&partition.name)
+                .await
+                .unwrap_or(true)
     }
 
     async fn way(
@@ -192,7 +208,7 @@ impl Stepper<'_> {
                 Ended::Changed(why) => {
                     return Verdict::Ended(
                         Status::Failed,
-                        Some(format!("{why}; nothing was changed, run it again")),
+                        Some(format!("{why}; nothing was changed")),
                     );
                 }
                 Ended::Deadlock => {
@@ -226,6 +242,15 @@ impl Stepper<'_> {
                         Some(format!("cancelled, because it could not be watched: {why}")),
                     );
                 }
+                Ended::Cancelled if outcome.duration_ms >= step.budget.give_up_after.0 => {
+                    return Verdict::Ended(
+                        Status::Failed,
+                        Some(format!(
+                            "a statement needed longer than `give_up_after` ({}) once the locks were there; nothing was changed",
+                            step.budget.give_up_after
+                        )),
+                    );
+                }
                 Ended::Cancelled => {
                     let why = "somebody else cancelled the statement, or statement_timeout did";
                     return Verdict::Ended(Status::Failed, Some(why.to_owned()));
@@ -238,6 +263,10 @@ impl Stepper<'_> {
                     step.budget.give_up_after
                 );
                 return Verdict::Starved(reason);
+            }
+            if way.acquire == Acquire::Concurrent && self.left_pending(step).await {
+                // The server would refuse to begin it anew.
+                return Verdict::Starved("it was cancelled while it waited".to_owned());
             }
             report.waits(step, outcome.attempts);
             self.pause(way.acquire, outcome.attempts).await;

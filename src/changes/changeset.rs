@@ -69,6 +69,8 @@ pub enum Action {
     FinalizeDetach,
     /// Detach a partition; its table and rows stay.
     DetachPartition,
+    /// Take the mark of an earlier detach out of an attached partition's comment.
+    RemoveMark,
     /// Drop a detached partition and its rows.
     DropPartition,
 }
@@ -168,8 +170,8 @@ pub struct Lock {
     pub why: String,
     /// Whether the relation's own partitions are left out (LOCK TABLE ONLY).
     pub only: bool,
-    /// Whether dbops takes it by LOCK beforehand; otherwise the role lacks the right to, the statement
-    /// takes it, and `lock_timeout` alone bounds the wait.
+    /// Whether dbops takes it by LOCK before the statements; otherwise a statement takes it (the role may
+    /// lack the right to LOCK), and `lock_timeout` bounds the wait.
     pub explicit: bool,
 }
 

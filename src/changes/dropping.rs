@@ -6,6 +6,7 @@ use super::inputs::{Inputs, Managed, Ranged, refusal};
 use super::locks;
 use super::mark::{self, Mark};
 use super::retention::{cutoff, step};
+use super::script;
 use crate::catalog::DetachedTable;
 use crate::ident::{QualifiedName, quote_ident, quote_literal};
 
@@ -40,12 +41,9 @@ pub(super) fn not_droppable(
         })
     };
     let attach_again = format!(
-        "keep it: attach it again, or take the mark out of its comment: comment on table {} is {};",
+        "keep it: take the mark out of its comment: comment on table {} is {};",
         table.name.sql(),
-        match mark::strip(&table.mark) {
-            "" => "null".to_owned(),
-            own => quote_literal(own),
-        }
+        mark::own_literal(Some(&table.mark))
     );
     let Some(cutoff) = cutoff(managed, inputs) else {
         return refuse(
@@ -166,13 +164,34 @@ pub(super) fn drop_step(
             doomed.name.sql()
         )
     });
-    let statements: Vec<String> = unforce.into_iter().chain([guard, sql]).collect();
-    let way = |acquire, when: &str| Way {
-        acquire,
-        when: when.to_owned(),
-        prepare: Vec::new(),
-        undo: Vec::new(),
-        statements: statements.clone(),
+    // The guard may have to read the whole table, so the tables that others use are locked after it.
+    let way = |acquire, when: &str| {
+        let nowait = if acquire == Acquire::NoWait {
+            " nowait"
+        } else {
+            ""
+        };
+        let others = doomed
+            .locks
+            .iter()
+            .filter(|lock| lock.relation != *doomed.name);
+        Way {
+            acquire,
+            when: when.to_owned(),
+            prepare: Vec::new(),
+            undo: Vec::new(),
+            statements: unforce
+                .iter()
+                .chain([&guard])
+                .cloned()
+                .chain(
+                    others
+                        .filter(|lock| lock.explicit)
+                        .map(|lock| script::lock_sql(lock, nowait)),
+                )
+                .chain([sql.clone()])
+                .collect(),
+        }
     };
     let mut step = step(
         managed,
@@ -186,7 +205,7 @@ pub(super) fn drop_step(
             rows_estimate: doomed.rows_estimate,
             bytes: doomed.bytes,
         }],
-        doomed.locks.clone(),
+        announced(doomed),
         vec![
             way(
                 Acquire::NoWait,
@@ -201,6 +220,16 @@ pub(super) fn drop_step(
     step.hazards.push(Hazard::DropsData);
     allow_by_plan(managed, &mut step);
     step
+}
+
+/// The doomed table is locked beforehand; the statements lock the others, after the guard.
+fn announced(doomed: &Doomed<'_>) -> Vec<Lock> {
+    let mut locks = doomed.locks.clone();
+    for lock in &mut locks {
+        lock.explicit &= lock.relation == *doomed.name;
+    }
+    locks.sort_by_key(|lock| !lock.explicit);
+    locks
 }
 
 pub(super) fn allow_by_plan(managed: &Managed<'_>, step: &mut Step) {
@@ -240,7 +269,7 @@ fn drop_guard(
          raise exception using errcode = 'object_not_in_prerequisite_state', message = {changed};\n  end if;\n{too_young}end\n",
         name_literal = quote_literal(&name),
         oid = doomed.oid,
-        mark = quote_literal(mark::PREFIX),
+        mark = quote_literal(&mark::write(None, mark)),
         changed = quote_literal(&format!(
             "{} is no longer the detached table that was planned with",
             doomed.name

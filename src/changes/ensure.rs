@@ -119,7 +119,9 @@ fn table(
     {
         1
     } else {
-        PARTITIONS_PER_STEP
+        // Leaves count too: the lock table is shared by the whole server.
+        let leaves = create::leaves(managed.policy.sub.as_ref(), &managed.table.name).len();
+        (PARTITIONS_PER_STEP / (1 + leaves)).max(1)
     };
     for chunk in creatable.chunks(per_step) {
         draft.steps.push(create_step(managed, inputs, chunk));

@@ -96,6 +96,19 @@ pub fn basis_of(catalog: &Catalog, table: &QualifiedName) -> Basis {
             facts.extend(fingerprint::facts_detached(detached));
         }
     }
+    // What new tables start with depends on who creates them.
+    facts.push(format!(
+        "run as {}",
+        crate::ident::quote_if_needed(&catalog.server.role)
+    ));
+    facts.extend(catalog.default_grants.iter().map(|default| {
+        let grantee = default.grant.grantee.as_deref().unwrap_or("PUBLIC");
+        let schema = default.schema.as_deref().unwrap_or("(every schema)");
+        format!(
+            "default grant in {schema}: {} to {grantee}",
+            default.grant.privilege
+        )
+    }));
     facts.sort();
     Basis {
         table: table.clone(),

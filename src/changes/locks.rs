@@ -138,6 +138,19 @@ pub(super) fn detach_concurrently(table: &PartitionedTable, child: &Partition) -
     locks.0
 }
 
+/// Lock of COMMENT ON TABLE.
+pub(super) fn comment(table: &QualifiedName) -> Vec<Lock> {
+    let mut locks = Locks::default();
+    locks.add(
+        table,
+        LockMode::ShareUpdateExclusive,
+        "partition",
+        Spread::Only,
+        true,
+    );
+    locks.0
+}
+
 /// Returns the DEFAULT partition.
 pub(super) fn default_of(table: &PartitionedTable) -> Option<&Partition> {
     table

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ident::QualifiedName;
+use crate::ident::{QualifiedName, quote_literal};
 
 /// How a mark begins inside a comment; what stands before it is the comment's own text.
 pub const PREFIX: &str = "[dbops:detached ";
@@ -52,6 +52,14 @@ pub fn strip(comment: &str) -> &str {
     comment
         .rfind(PREFIX)
         .map_or(comment, |at| comment[..at].trim_end())
+}
+
+/// Returns what COMMENT ON takes to leave a comment without its mark: its own text, or `null`.
+pub(super) fn own_literal(comment: Option<&str>) -> String {
+    match strip(comment.unwrap_or_default()).trim_end() {
+        "" => "null".to_owned(),
+        own => quote_literal(own),
+    }
 }
 
 #[cfg(test)]

@@ -120,11 +120,13 @@ fn name_taken(managed: &Managed<'_>, wanted: &Wanted, taken: &TakenName) -> Refu
                 mark.detached_at.format("%Y-%m-%d")
             ),
             format!(
-                "attach it again: alter table {} attach partition {} for values from ({}) to ({});",
-                mark.parent.sql(),
-                taken.name.sql(),
-                quote_literal(&mark.from),
-                quote_literal(&mark.to)
+                "attach it again: comment on table {name} is {own}; alter table {parent} attach partition {name} for values from ({from}) to ({to});",
+                name = taken.name.sql(),
+                // Without its mark, so that nobody takes it for a table to be dropped later.
+                own = mark::own_literal(taken.mark.as_deref()),
+                parent = mark.parent.sql(),
+                from = bound_literal(&mark.from, managed),
+                to = bound_literal(&mark.to, managed),
             ),
         ),
         (None, "table") if taken.same_columns && taken.empty == Some(false) => (
@@ -214,4 +216,14 @@ pub(super) fn pending_detaches(managed: &Managed<'_>, current: i128, draft: &mut
             )
         });
     }
+}
+
+/// Writes a bound of a mark as ATTACH takes it; further key columns are MINVALUE.
+fn bound_literal(bound: &str, managed: &Managed<'_>) -> String {
+    let first = match bound {
+        "MINVALUE" | "MAXVALUE" => bound.to_owned(),
+        value => quote_literal(value),
+    };
+    let rest = managed.table.key.len().saturating_sub(1);
+    format!("{first}{}", ", MINVALUE".repeat(rest))
 }

@@ -13,7 +13,7 @@ use super::inputs::{Draft, Inputs, Managed, Ranged, bound_text, check_rights, ma
 use super::key::Bound;
 use super::mark::{self, Mark};
 use super::{locks, minors};
-use crate::catalog::{Answers, Questions, ReferencedQuestion};
+use crate::catalog::{Answers, PartitionKind, Questions, ReferencedQuestion};
 use crate::ident::{QualifiedName, quote_literal};
 use crate::plan_file::{CalendarSpan, Expire, SpanUnit};
 
@@ -58,7 +58,8 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
     let (expired, notes) = expired(managed, inputs);
     let droppable = detached(managed, inputs);
     draft.notes.extend(notes);
-    if pending.is_empty() && expired.is_empty() && droppable.is_empty() {
+    let marked = marked_yet_kept(managed, &expired);
+    if pending.is_empty() && expired.is_empty() && droppable.is_empty() && marked.is_empty() {
         return;
     }
     if let Err(refusal) = check_rights(managed, inputs.catalog, false) {
@@ -69,6 +70,9 @@ fn table(managed: &Managed<'_>, inputs: Inputs<'_>, answers: &Answers, draft: &m
     for range in pending {
         draft.steps.push(finalize(managed, inputs, range));
         draft.steps.extend(drop_of_pending(managed, inputs, *range));
+    }
+    for range in marked {
+        draft.steps.push(remove_mark(managed, inputs, range));
     }
     for range in expired {
         match referenced(managed, range, answers) {
@@ -101,6 +105,59 @@ fn drop_of_pending(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>)
     })
 }
 
+/// Returns attached partitions that carry a mark and stay: attached again by hand, or left so by a run
+/// that was killed before its detach began. Detached by hand later, they would be taken for dbops's.
+fn marked_yet_kept<'a>(managed: &Managed<'a>, expired: &[Ranged<'_>]) -> Vec<Ranged<'a>> {
+    let goes = |range: &Ranged<'_>| {
+        expired
+            .iter()
+            .any(|gone| gone.partition.oid == range.partition.oid)
+    };
+    managed
+        .ranges
+        .iter()
+        .filter(|range| !range.partition.detach_pending && !goes(range))
+        .filter(|range| {
+            range
+                .partition
+                .comment
+                .as_deref()
+                .and_then(mark::read)
+                .is_some()
+        })
+        .copied()
+        .collect()
+}
+
+fn remove_mark(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>) -> Step {
+    let (table, child) = (managed.table, range.partition);
+    step(
+        managed,
+        inputs,
+        Action::RemoveMark,
+        format!(
+            "take the mark of an earlier detach out of the comment of {}",
+            child.name
+        ),
+        vec![change(managed, range)],
+        locks::comment(&child.name),
+        vec![Way {
+            acquire: Acquire::NoWait,
+            when: "always: its lock conflicts with no reader and no writer".to_owned(),
+            prepare: Vec::new(),
+            undo: Vec::new(),
+            statements: vec![
+                attached_guard(table.oid, child.oid, &child.name, &child.bound),
+                format!(
+                    "comment on table {} is {}",
+                    child.name.sql(),
+                    mark::own_literal(child.comment.as_deref())
+                ),
+            ],
+        }],
+    )
+}
+
 /// Returns the partitions wholly before the cut-off that prune may take, oldest first.
 fn expired<'a>(managed: &Managed<'a>, inputs: Inputs<'_>) -> (Vec<Ranged<'a>>, Vec<Note>) {
     let mut notes = Vec::new();
@@ -126,6 +183,14 @@ fn expired<'a>(managed: &Managed<'a>, inputs: Inputs<'_>) -> (Vec<Ranged<'a>>, V
     for range in &managed.ranges {
         let Bound::Value(to) = range.to else { continue };
         if to > cutoff || range.partition.detach_pending {
+            continue;
+        }
+        if range.partition.kind == PartitionKind::Foreign {
+            notes.push(note(
+                range,
+                "foreign-table",
+                "is a foreign table: left alone",
+            ));
             continue;
         }
         if !on_grid(range.from) && !on_grid(range.to) {
@@ -230,7 +295,8 @@ fn detach_and_drop(
     }
 }
 
-fn drop_after(inputs: Inputs<'_>, grace: CalendarSpan) -> DateTime<Utc> {
+/// Returns when a partition that is detached now may be dropped.
+pub fn drop_after(inputs: Inputs<'_>, grace: CalendarSpan) -> DateTime<Utc> {
     let days = |each: u64| {
         inputs
             .now
@@ -287,10 +353,7 @@ fn detach(
     let own_comment = format!(
         "comment on table {} is {}",
         child.name.sql(),
-        match mark::strip(child.comment.as_deref().unwrap_or_default()) {
-            "" => "null".to_owned(),
-            own => quote_literal(own),
-        }
+        mark::own_literal(child.comment.as_deref())
     );
     let guard = attached_guard(table.oid, child.oid, &child.name, &child.bound);
     let alter = format!(
@@ -314,7 +377,7 @@ fn detach(
     if concurrently {
         ways.push(Way {
             acquire: Acquire::Concurrent,
-            when: "when polling never finds the locks free: waits for open transactions without blocking anybody".to_owned(),
+            when: "when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent".to_owned(),
             prepare: vec![guard.clone(), comment.clone()],
             statements: vec![format!("{alter} concurrently")],
             // A mark left on a partition that stays attached would outlive the decision it records.

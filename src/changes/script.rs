@@ -45,12 +45,15 @@ pub fn attempt(step: &Step, way: &Way, deadlock_timeout_ms: i64) -> Attempt {
             };
             let mut statements = vec!["begin".to_owned()];
             statements.append(&mut settings);
-            statements.extend(
-                step.locks
-                    .iter()
-                    .filter(|lock| lock.explicit)
-                    .map(|lock| lock_sql(lock, nowait)),
-            );
+            let mut locks: Vec<&Lock> = step.locks.iter().filter(|lock| lock.explicit).collect();
+            if way.acquire == Acquire::NoWait {
+                // Without waiting nothing can deadlock, so the strongest come last, the parent at the very
+                // end: an ACCESS EXCLUSIVE lock goes to the standbys the moment it is granted, and would stop
+                // their readers on every attempt that fails at a later lock.
+                locks.reverse();
+                locks.sort_by_key(|lock| lock.mode);
+            }
+            statements.extend(locks.into_iter().map(|lock| lock_sql(lock, nowait)));
             statements.extend(way.statements.iter().cloned());
             statements.push("commit".to_owned());
             Attempt {
@@ -93,7 +96,7 @@ pub fn prepare(step: &Step, statements: &[String], deadlock_timeout_ms: i64) -> 
 /// leave the detach pending.
 pub const CONCURRENT_SESSION: &[&str] = &["set lock_timeout = 0", "set statement_timeout = 0"];
 
-fn lock_sql(lock: &Lock, nowait: &str) -> String {
+pub(super) fn lock_sql(lock: &Lock, nowait: &str) -> String {
     let only = if lock.only { "only " } else { "" };
     format!(
         "lock table {only}{} in {} mode{nowait}",

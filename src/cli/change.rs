@@ -14,7 +14,7 @@ use super::signals::watch_interrupts;
 use crate::apply::exclusive::{self, Area};
 use crate::apply::{self, Outcome, Runner};
 use crate::catalog::{self, Catalog, Scope, Sizes, TableScope};
-use crate::changes::changeset::{Changeset, Hazard};
+use crate::changes::changeset::{Action, Changeset, Hazard};
 use crate::changes::inputs::{Heading, Inputs};
 use crate::changes::saved;
 use crate::changes::{ensure, retention};
@@ -22,7 +22,7 @@ use crate::conn::{Purpose, Session, Settings, begin_read, connect};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::history::History;
 use crate::ident::QualifiedName;
-use crate::plan_file::{LockBudget, Millis, PartitionPolicy, PlanFile};
+use crate::plan_file::{Expire, LockBudget, Millis, PartitionPolicy, PlanFile};
 use crate::progress::Progress;
 use crate::render;
 use crate::render::json::{RunReport, runs};
@@ -158,7 +158,14 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
             Ok(report)
         });
         match report {
-            Ok(report) => reports.push(report),
+            Ok(report) => {
+                let interrupted = report.exit == Exit::Interrupted;
+                reports.push(report);
+                if interrupted {
+                    // Whoever said stop meant all of it.
+                    break;
+                }
+            }
             Err(error) if targets.len() == 1 => return Err(error),
             Err(error) => reports.push(unreachable_target(selected, &error, context)),
         }
@@ -381,13 +388,25 @@ async fn compute(
     let lifetime = i64::try_from(one.expires_in.0)
         .ok()
         .and_then(chrono::TimeDelta::try_milliseconds);
+    let expires_at = lifetime
+        .and_then(|lifetime| created_at.checked_add_signed(lifetime))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    // A detach that is run later than its own grace time would be dropped at once.
+    let detaches = draft
+        .steps
+        .iter()
+        .any(|step| step.action == Action::DetachPartition);
+    let grace_over = policies
+        .iter()
+        .filter(|policy| detaches && policy.expire == Expire::Detach)
+        .map(|policy| retention::drop_after(inputs, policy.grace))
+        .filter(|end| *end > created_at)
+        .min();
     let heading = Heading {
         command: one.verb.command(),
         target: &one.selected.name,
         created_at,
-        expires_at: lifetime
-            .and_then(|lifetime| created_at.checked_add_signed(lifetime))
-            .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        expires_at: grace_over.map_or(expires_at, |end| end.min(expires_at)),
     };
     let changeset = draft.into_changeset(inputs, &heading);
     Ok((catalog, changeset))

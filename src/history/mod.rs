@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::apply::{Outcome, StepOutcome};
-use crate::changes::changeset::{Changeset, Step};
+use crate::changes::changeset::{Acquire, Changeset, Step};
 use crate::conn::{Session, failure};
 use crate::failure::Exit;
 
@@ -168,7 +168,7 @@ impl History {
                     "insert into dbops.step (run_id, step_id, table_name, action, summary, statements, started_at, status, \
                        finished_at, way, attempts, lock_wait_ms, duration_ms, blocked_count, blocked_longest_ms, blockers, reason) \
                      values ($1, $2, $3, $4, $5, $6, $7, $8, $7, $9, $10, $11, $12, $13, $14, $15, $16) \
-                     on conflict (run_id, step_id) do update set status = excluded.status, finished_at = excluded.finished_at, \
+                     on conflict (run_id, step_id) do update set statements = excluded.statements, status = excluded.status, finished_at = excluded.finished_at, \
                        way = excluded.way, attempts = excluded.attempts, lock_wait_ms = excluded.lock_wait_ms, \
                        duration_ms = excluded.duration_ms, blocked_count = excluded.blocked_count, \
                        blocked_longest_ms = excluded.blocked_longest_ms, blockers = excluded.blockers, reason = excluded.reason",
@@ -178,7 +178,7 @@ impl History {
                         &step.table.to_string(),
                         &name_of(&step.action),
                         &step.summary,
-                        &step.ways.first().map(|way| way.statements.join(";\n")).unwrap_or_default(),
+                        &statements_of(step, outcome.way),
                         &now,
                         &outcome.status.as_str(),
                         &outcome.way.as_ref().map(name_of),
@@ -282,6 +282,21 @@ async fn newest(session: &Session) -> anyhow::Result<usize> {
         .await
         .context("reading dbops.schema_history")?;
     Ok(usize::try_from(row.try_get::<_, i64>("ran")?).unwrap_or_default())
+}
+
+/// Returns the statements of the way that ran, none where none did.
+fn statements_of(step: &Step, ran: Option<Acquire>) -> String {
+    let way = step.ways.iter().find(|way| Some(way.acquire) == ran);
+    way.map(|way| {
+        let all: Vec<&str> = way
+            .prepare
+            .iter()
+            .chain(&way.statements)
+            .map(String::as_str)
+            .collect();
+        all.join(";\n")
+    })
+    .unwrap_or_default()
 }
 
 fn id(id: u32) -> i32 {

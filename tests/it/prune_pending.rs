@@ -13,6 +13,7 @@ tests!(
     a_starved_detach_goes_concurrently_and_finishes_when_the_reader_ends,
     a_concurrent_detach_out_of_time_says_that_it_is_pending_and_the_next_run_ends_it,
     a_concurrent_detach_that_never_began_leaves_no_mark,
+    a_mark_on_a_partition_that_was_attached_again_is_taken_out,
     a_default_partition_forbids_the_concurrent_way,
     an_old_snapshot_defers_the_completion_and_is_named,
     a_pending_partition_is_listed_with_what_to_do,
@@ -193,6 +194,34 @@ async fn a_concurrent_detach_that_never_began_leaves_no_mark(ctx: &Ctx) -> Resul
     )?;
     same(db.digest().await?, before)?;
     same(pending_count(&db).await?, 0)
+}
+
+async fn a_mark_on_a_partition_that_was_attached_again_is_taken_out(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(&format!("{TABLE}; comment on table a_2025_10 is 'mine'"))
+        .await?;
+    ctx.plan("partitions:\n  - { table: a, every: month, retain: 1 month, allow: [drops-data] }")?;
+    ctx.runs(&db, "partitions prune", 0).await?;
+    same(db.children("a").await?, vec!["a_2026_02".to_owned()])?;
+    // Somebody wants October back, with its mark still on, and keeps more from now on.
+    db.run(
+        "alter table a attach partition a_2025_10 for values from ('2025-10-01') to ('2025-11-01')",
+    )
+    .await?;
+    ctx.plan("partitions:\n  - { table: a, every: month, retain: 1 year, allow: [drops-data] }")?;
+    ctx.runs(&db, "partitions prune", 0).await?;
+    let comment = "select obj_description('a_2025_10'::regclass, 'pg_class')";
+    same(
+        db.value::<Option<String>>(comment).await?,
+        Some("mine".to_owned()),
+    )?;
+    // Detached by hand to be kept, it is nobody's to drop.
+    db.run("alter table a detach partition a_2025_10").await?;
+    ctx.plan("partitions:\n  - { table: a, every: month, retain: 1 month, allow: [drops-data] }")?;
+    ctx.at(&db, "2030-01-01T00:00:00Z", "partitions prune")
+        .run()
+        .await?;
+    same(db.value::<i64>("select count(*) from a_2025_10").await?, 1)
 }
 
 async fn a_default_partition_forbids_the_concurrent_way(ctx: &Ctx) -> Result<()> {

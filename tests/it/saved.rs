@@ -15,6 +15,7 @@ tests!(
     a_stale_prune_is_refused_with_the_difference,
     rows_and_statistics_do_not_make_a_changeset_stale,
     an_expired_an_edited_and_a_foreign_file_are_refused,
+    a_changeset_of_another_role_is_refused,
     an_applied_prune_needs_its_hazards_allowed,
     the_sql_output_gives_the_same_catalog_in_psql,
 );
@@ -273,6 +274,32 @@ async fn an_expired_an_edited_and_a_foreign_file_are_refused(ctx: &Ctx) -> Resul
     );
     apply(&db, "saved.json").run().await?.exits_with(0)?;
     Ok(())
+}
+
+async fn a_changeset_of_another_role_is_refused(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(TABLE).await?;
+    let role = format!("saver_{}", db.name);
+    db.run(&format!("create role {role} superuser login"))
+        .await?;
+    ctx.plan(PLAN)?;
+    save(ctx, &db, "ensure").await?;
+    let before = db.digest().await?;
+    // The owner of new tables and what default privileges give them would be the other role's.
+    let run = ctx
+        .dbops()
+        .args(["apply", "saved.json", "--database-url"])
+        .args([db.cluster.url_as(&role, db.cluster.password(), &db.name)])
+        .run()
+        .await;
+    db.run(&format!("alter role {role} password null")).await?;
+    let run = match run?.exits_with(4) {
+        Ok(run) => run,
+        Err(error) => return Err(error),
+    };
+    holds(&run.stderr, &["stale", &format!("+ run as {role}")])?;
+    same(db.digest().await?, before)?;
+    db.run(&format!("drop role {role}")).await
 }
 
 async fn an_applied_prune_needs_its_hazards_allowed(ctx: &Ctx) -> Result<()> {

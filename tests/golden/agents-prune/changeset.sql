@@ -11,8 +11,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."logs" in access exclusive mode nowait;
 lock table only "public"."logs_2026_10_09" in access exclusive mode nowait;
+lock table only "public"."logs" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -27,7 +27,7 @@ $dbops$;
 comment on table "public"."logs_2026_10_09" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-09 00:00:00+00","to":"2026-10-10 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 alter table only "public"."logs" detach partition "public"."logs_2026_10_09";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -85,7 +85,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."logs_2026_10_09"'::pg_catalog.regclass and oid = 1002 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-09 00:00:00+00","to":"2026-10-10 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 is no longer the detached table that was planned with';
   end if;
@@ -111,7 +111,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."logs_2026_10_09"'::pg_catalog.regclass and oid = 1002 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-09 00:00:00+00","to":"2026-10-10 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_09 is no longer the detached table that was planned with';
 --     end if;
@@ -134,8 +134,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."logs" in access exclusive mode nowait;
 lock table only "public"."logs_2026_10_10" in access exclusive mode nowait;
+lock table only "public"."logs" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -150,7 +150,7 @@ $dbops$;
 comment on table "public"."logs_2026_10_10" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-10 00:00:00+00","to":"2026-10-11 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 alter table only "public"."logs" detach partition "public"."logs_2026_10_10";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -208,7 +208,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."logs_2026_10_10"'::pg_catalog.regclass and oid = 1003 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-10 00:00:00+00","to":"2026-10-11 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 is no longer the detached table that was planned with';
   end if;
@@ -234,7 +234,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."logs_2026_10_10"'::pg_catalog.regclass and oid = 1003 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-10 00:00:00+00","to":"2026-10-11 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_10 is no longer the detached table that was planned with';
 --     end if;
@@ -257,8 +257,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."logs" in access exclusive mode nowait;
 lock table only "public"."logs_2026_10_11" in access exclusive mode nowait;
+lock table only "public"."logs" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -273,7 +273,7 @@ $dbops$;
 comment on table "public"."logs_2026_10_11" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-11 00:00:00+00","to":"2026-10-12 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 alter table only "public"."logs" detach partition "public"."logs_2026_10_11";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -331,7 +331,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."logs_2026_10_11"'::pg_catalog.regclass and oid = 1004 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-11 00:00:00+00","to":"2026-10-12 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 is no longer the detached table that was planned with';
   end if;
@@ -357,7 +357,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."logs_2026_10_11"'::pg_catalog.regclass and oid = 1004 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-11 00:00:00+00","to":"2026-10-12 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_11 is no longer the detached table that was planned with';
 --     end if;
@@ -380,8 +380,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."logs" in access exclusive mode nowait;
 lock table only "public"."logs_2026_10_12" in access exclusive mode nowait;
+lock table only "public"."logs" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -396,7 +396,7 @@ $dbops$;
 comment on table "public"."logs_2026_10_12" is '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-12 00:00:00+00","to":"2026-10-13 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]';
 alter table only "public"."logs" detach partition "public"."logs_2026_10_12";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -454,7 +454,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."logs_2026_10_12"'::pg_catalog.regclass and oid = 1005 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-12 00:00:00+00","to":"2026-10-13 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 is no longer the detached table that was planned with';
   end if;
@@ -480,7 +480,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."logs_2026_10_12"'::pg_catalog.regclass and oid = 1005 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.logs","column":"created_at","from":"2026-10-12 00:00:00+00","to":"2026-10-13 00:00:00+00","detached_at":"2026-11-12T12:00:00Z","drop_after":"2026-11-12T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.logs_2026_10_12 is no longer the detached table that was planned with';
 --     end if;

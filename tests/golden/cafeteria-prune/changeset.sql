@@ -11,9 +11,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_08_31" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -72,7 +72,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_08_31"'::pg_catalog.regclass and oid = 1002 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-08-31 04:00:00+00","to":"2026-09-07 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 is no longer the detached table that was planned with';
   end if;
@@ -98,7 +98,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_08_31"'::pg_catalog.regclass and oid = 1002 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-08-31 04:00:00+00","to":"2026-09-07 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_08_31 is no longer the detached table that was planned with';
 --     end if;
@@ -121,9 +121,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_09_07" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -182,7 +182,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_09_07"'::pg_catalog.regclass and oid = 1003 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-07 03:00:00+00","to":"2026-09-14 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 is no longer the detached table that was planned with';
   end if;
@@ -208,7 +208,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_09_07"'::pg_catalog.regclass and oid = 1003 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-07 03:00:00+00","to":"2026-09-14 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_07 is no longer the detached table that was planned with';
 --     end if;
@@ -231,9 +231,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_09_14" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -292,7 +292,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_09_14"'::pg_catalog.regclass and oid = 1004 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-14 03:00:00+00","to":"2026-09-21 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 is no longer the detached table that was planned with';
   end if;
@@ -318,7 +318,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_09_14"'::pg_catalog.regclass and oid = 1004 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-14 03:00:00+00","to":"2026-09-21 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_14 is no longer the detached table that was planned with';
 --     end if;
@@ -341,9 +341,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_09_21" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -402,7 +402,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_09_21"'::pg_catalog.regclass and oid = 1005 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-21 03:00:00+00","to":"2026-09-28 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 is no longer the detached table that was planned with';
   end if;
@@ -428,7 +428,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_09_21"'::pg_catalog.regclass and oid = 1005 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-21 03:00:00+00","to":"2026-09-28 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_21 is no longer the detached table that was planned with';
 --     end if;
@@ -451,9 +451,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_09_28" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -512,7 +512,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_09_28"'::pg_catalog.regclass and oid = 1006 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-28 03:00:00+00","to":"2026-10-05 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 is no longer the detached table that was planned with';
   end if;
@@ -538,7 +538,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_09_28"'::pg_catalog.regclass and oid = 1006 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-09-28 03:00:00+00","to":"2026-10-05 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_09_28 is no longer the detached table that was planned with';
 --     end if;
@@ -561,9 +561,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_10_05" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -622,7 +622,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_10_05"'::pg_catalog.regclass and oid = 1007 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-10-05 03:00:00+00","to":"2026-10-12 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 is no longer the detached table that was planned with';
   end if;
@@ -648,7 +648,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_10_05"'::pg_catalog.regclass and oid = 1007 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-10-05 03:00:00+00","to":"2026-10-12 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_05 is no longer the detached table that was planned with';
 --     end if;
@@ -671,9 +671,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."notifications" in access exclusive mode nowait;
-lock table only "public"."notifications_default" in access exclusive mode nowait;
 lock table only "public"."notifications_2026_10_12" in access exclusive mode nowait;
+lock table only "public"."notifications_default" in access exclusive mode nowait;
+lock table only "public"."notifications" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -732,7 +732,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."notifications_2026_10_12"'::pg_catalog.regclass and oid = 1008 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-10-12 03:00:00+00","to":"2026-10-19 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 is no longer the detached table that was planned with';
   end if;
@@ -758,7 +758,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."notifications_2026_10_12"'::pg_catalog.regclass and oid = 1008 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.notifications","column":"created_at","from":"2026-10-12 03:00:00+00","to":"2026-10-19 03:00:00+00","detached_at":"2026-12-20T12:00:00Z","drop_after":"2026-12-20T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.notifications_2026_10_12 is no longer the detached table that was planned with';
 --     end if;

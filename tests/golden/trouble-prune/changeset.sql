@@ -11,8 +11,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."wide" in access exclusive mode nowait;
 lock table only "public"."wide_legacy" in access exclusive mode nowait;
+lock table only "public"."wide" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -27,7 +27,7 @@ $dbops$;
 comment on table "public"."wide_legacy" is '[dbops:detached {"parent":"public.wide","column":"at","from":"MINVALUE","to":"2026-03-01 00:00:00+00","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-29T12:00:00Z"}]';
 alter table only "public"."wide" detach partition "public"."wide_legacy";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -78,9 +78,9 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."quarters" in access exclusive mode nowait;
-lock table only "public"."quarters_rest" in access exclusive mode nowait;
 lock table only "public"."quarters_q1" in access exclusive mode nowait;
+lock table only "public"."quarters_rest" in access exclusive mode nowait;
+lock table only "public"."quarters" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -132,8 +132,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."only_old" in access exclusive mode nowait;
 lock table only "public"."only_old_1" in access exclusive mode nowait;
+lock table only "public"."only_old" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -148,7 +148,7 @@ $dbops$;
 comment on table "public"."only_old_1" is '[dbops:detached {"parent":"public.only_old","column":"at","from":"2020-01-01","to":"2020-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-29T12:00:00Z"}]';
 alter table only "public"."only_old" detach partition "public"."only_old_1";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -205,8 +205,8 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."pending" in access exclusive mode nowait;
 lock table only "public"."pending_b" in access exclusive mode nowait;
+lock table only "public"."pending" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -221,7 +221,7 @@ $dbops$;
 comment on table "public"."pending_b" is '[dbops:detached {"parent":"public.pending","column":"at","from":"2026-02-01","to":"2026-03-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]';
 alter table only "public"."pending" detach partition "public"."pending_b";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -279,7 +279,7 @@ begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."pending_b"'::pg_catalog.regclass and oid = 1013 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.pending","column":"at","from":"2026-02-01","to":"2026-03-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b is no longer the detached table that was planned with';
   end if;
@@ -305,7 +305,7 @@ commit;
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."pending_b"'::pg_catalog.regclass and oid = 1013 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.pending","column":"at","from":"2026-02-01","to":"2026-03-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.pending_b is no longer the detached table that was planned with';
 --     end if;
@@ -328,10 +328,10 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."orders" in access exclusive mode nowait;
 lock table only "public"."customers" in share row exclusive mode nowait;
-lock table only "public"."items" in access exclusive mode nowait;
 lock table only "public"."orders_old" in access exclusive mode nowait;
+lock table only "public"."items" in access exclusive mode nowait;
+lock table only "public"."orders" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
@@ -346,7 +346,7 @@ $dbops$;
 comment on table "public"."orders_old" is '[dbops:detached {"parent":"public.orders","column":"at","from":"2026-01-01","to":"2026-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]';
 alter table only "public"."orders" detach partition "public"."orders_old";
 commit;
--- when polling never finds the locks free: waits for open transactions without blocking anybody
+-- when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent
 --   begin;
 --   set local search_path = '';
 --   set local timezone = 'UTC';
@@ -398,14 +398,13 @@ set local lock_timeout = '100ms';
 set local statement_timeout = '60000ms';
 set local idle_in_transaction_session_timeout = '1000ms';
 set local client_min_messages = 'warning';
-lock table only "public"."customers" in access exclusive mode nowait;
 lock table "public"."orders_old" in access exclusive mode nowait;
 do $dbops$
 begin
   if not exists (
     select from pg_catalog.pg_class
     where oid = '"public"."orders_old"'::pg_catalog.regclass and oid = 1009 and not relispartition
-      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+      and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.orders","column":"at","from":"2026-01-01","to":"2026-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]') > 0
   ) then
     raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old is no longer the detached table that was planned with';
   end if;
@@ -414,6 +413,7 @@ begin
   end if;
 end
 $dbops$;
+lock table only "public"."customers" in access exclusive mode nowait;
 drop table "public"."orders_old";
 commit;
 -- when polling never finds the locks free: waits below the lock budget, with pauses
@@ -425,14 +425,13 @@ commit;
 --   set local statement_timeout = '60000ms';
 --   set local idle_in_transaction_session_timeout = '1000ms';
 --   set local client_min_messages = 'warning';
---   lock table only "public"."customers" in access exclusive mode;
 --   lock table "public"."orders_old" in access exclusive mode;
 --   do $dbops$
 --   begin
 --     if not exists (
 --       select from pg_catalog.pg_class
 --       where oid = '"public"."orders_old"'::pg_catalog.regclass and oid = 1009 and not relispartition
---         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached ') > 0
+--         and pg_catalog.strpos(pg_catalog.obj_description(oid, 'pg_class'), '[dbops:detached {"parent":"public.orders","column":"at","from":"2026-01-01","to":"2026-02-01","detached_at":"2026-11-22T12:00:00Z","drop_after":"2026-11-22T12:00:00Z"}]') > 0
 --     ) then
 --       raise exception using errcode = 'object_not_in_prerequisite_state', message = 'public.orders_old is no longer the detached table that was planned with';
 --     end if;
@@ -441,5 +440,6 @@ commit;
 --     end if;
 --   end
 --   $dbops$;
+--   lock table only "public"."customers" in access exclusive mode;
 --   drop table "public"."orders_old";
 --   commit;

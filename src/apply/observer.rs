@@ -29,6 +29,8 @@ pub(super) struct Observer {
     waiters: tokio_postgres::Statement,
     /// dbops's own sessions, which are nobody that it keeps waiting.
     own: Vec<i32>,
+    /// Whether this role is not told what other roles' sessions wait for.
+    hidden: bool,
 }
 
 /// What watching one attempt saw.
@@ -50,10 +52,19 @@ impl Observer {
             .prepare(WAITERS)
             .await
             .context("preparing the observer")?;
+        let hidden = session
+            .query_one(
+                "select not pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'usage') as hidden",
+                &[],
+            )
+            .await
+            .context("reading whether other sessions can be seen")?
+            .try_get("hidden")?;
         Ok(Self {
             session,
             waiters,
             own,
+            hidden,
         })
     }
 
@@ -74,7 +85,7 @@ impl Observer {
             let began = Instant::now();
             let rows = self
                 .session
-                .query(&self.waiters, &[&pid, &self.own])
+                .query(&self.waiters, &[&pid, &self.own, &self.hidden])
                 .await
                 .context("sampling waiting sessions")?;
             if blocked.samples > 0 {

@@ -74,6 +74,16 @@ enum Command {
 
 /// Parses the command line, runs the command and maps the outcome to an exit code.
 pub fn main() -> ExitCode {
+    // Scripts ask for nothing but the version again and again: no need to build every command for it.
+    let mut words = std::env::args_os().skip(1);
+    if let (Some(word), None) = (words.next(), words.next())
+        && (word == "--version" || word == "-V")
+    {
+        return match ui::print(concat!("dbops ", env!("CARGO_PKG_VERSION"), "\n")) {
+            Ok(()) => ExitCode::from(Exit::Done.code()),
+            Err(_) => ExitCode::from(Exit::Usage.code()),
+        };
+    }
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -50,14 +50,7 @@ impl Ui {
 
     /// Writes the result. A closed pipe is not a failure: whoever read had enough.
     pub(super) fn result(&self, text: &str) -> std::io::Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        match stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        }
+        print(text)
     }
 
     pub(super) fn error(&self, text: &str) {
@@ -94,6 +87,18 @@ impl Ui {
         } else {
             eprintln!("{word}: {text}");
         }
+    }
+}
+
+/// Writes to stdout; a closed pipe is not a failure.
+pub(super) fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Mark {
 
 /// Returns the comment with the mark at its end; an older mark is replaced.
 ///
-/// The text has no `undefined` part: the JSON of [`Mark`] between [`PREFIX`] and `]`.
+/// The mark is the JSON of [`Mark`] between [`PREFIX`] and `]`, on a line of its own.
 pub fn write(comment: Option<&str>, mark: &Mark) -> String {
     let json = serde_json::to_string(mark).unwrap_or_default();
     match strip(comment.unwrap_or_default()).trim_end() {

@@ -34,15 +34,11 @@ impl QualifiedName {
     /// Says what is wrong with the text: an empty part, a missing quote, more than two parts, a
     /// part over 63 bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = split_dotted(text)?;
-        let name = parts.pop().ok_or_else(|| "the name is empty".to_owned())?;
-        let schema = parts.pop().unwrap_or_else(|| "public".to_owned());
-        if !parts.is_empty() {
-            return Err(format!(
-                "`{text}` has more than two parts; write schema.table"
-            ));
-        }
-        Ok(Self { schema, name })
+        let (schema, name) = split_name(text)?;
+        Ok(Self {
+            schema: schema.unwrap_or_else(|| "public".to_owned()),
+            name,
+        })
     }
 
     /// Returns the name quoted for SQL, always with its schema.
@@ -120,6 +116,22 @@ pub fn quote_if_needed(name: &str) -> String {
     } else {
         quote_ident(name)
     }
+}
+
+/// Takes a name of one or two parts apart, as a person writes it: schema, where there is one, and name.
+///
+/// # Errors
+/// As those of [`QualifiedName::parse`].
+pub fn split_name(text: &str) -> Result<(Option<String>, String), String> {
+    let mut parts = split_dotted(text)?;
+    let name = parts.pop().ok_or_else(|| "the name is empty".to_owned())?;
+    let schema = parts.pop();
+    if !parts.is_empty() {
+        return Err(format!(
+            "`{text}` has more than two parts; write schema.table"
+        ));
+    }
+    Ok((schema, name))
 }
 
 fn split_dotted(text: &str) -> Result<Vec<String>, String> {

@@ -27,3 +27,4 @@ pub mod progress;
 pub mod render;
 pub mod sandbox;
 pub mod sql;
+pub mod syntax;

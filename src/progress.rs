@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::apply::{Events, StepOutcome};
+use crate::apply::{BuildProgress, Events, StepOutcome};
 use crate::changes::changeset::Step;
 
 /// Fewer steps than this are over before a bar could be read.
@@ -53,6 +53,24 @@ impl Events for Progress {
             "{} (waiting for its locks, attempt {attempts})",
             step.summary
         ));
+    }
+
+    fn build_progress(&mut self, step: &Step, progress: &BuildProgress) {
+        let mut text = format!("{}: {}", step.summary, progress.phase);
+        if let Some(done) = progress.done {
+            text.push_str(&format!(" {:.0} %", done * 100.0));
+        }
+        if let Some(rest) = progress.rest_seconds {
+            text.push_str(&format!(", about {rest:.0} s left"));
+        }
+        if let Some(blocker) = progress.waits_for.first() {
+            text.push_str(&format!(
+                ", waits for pid {} ({})",
+                blocker.pid,
+                blocker.application.as_deref().unwrap_or("hidden")
+            ));
+        }
+        self.bar.set_message(text);
     }
 
     fn step_ended(&mut self, _: &StepOutcome) {

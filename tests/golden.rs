@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use dbops::catalog::{Answers, Catalog};
 use dbops::changes::changeset::Changeset;
-use dbops::changes::inputs::{Heading, Inputs};
+use dbops::changes::inputs::{Heading, Inputs, basis_of};
 use dbops::changes::{ensure, retention, saved};
 use dbops::plan_file::load::{Source, parse};
 use dbops::render;
@@ -111,7 +111,9 @@ fn changeset(root: &Path, folder: &Path, case: &Case) -> Changeset {
         created_at: case.as_of,
         expires_at: case.as_of + TimeDelta::hours(24),
     };
-    draft.into_changeset(inputs, &heading)
+    draft.into_changeset(&inputs.catalog.server, inputs.now, &heading, |table| {
+        basis_of(inputs.catalog, table)
+    })
 }
 
 fn read(path: &Path) -> String {

@@ -10,7 +10,7 @@ use dbops::catalog::{
 use dbops::changes::calendar::Calendar;
 use dbops::changes::changeset::{Action, Changeset};
 use dbops::changes::coverage::{Coverage, edge};
-use dbops::changes::inputs::{Draft, Heading, Inputs};
+use dbops::changes::inputs::{Draft, Heading, Inputs, basis_of};
 use dbops::changes::key::{Axis, Bound};
 use dbops::changes::period::Period;
 use dbops::changes::{ensure, retention};
@@ -79,7 +79,9 @@ impl Case {
             created_at: self.now,
             expires_at: self.now,
         };
-        plan(inputs).into_changeset(inputs, &heading)
+        plan(inputs).into_changeset(&inputs.catalog.server, inputs.now, &heading, |table| {
+            basis_of(inputs.catalog, table)
+        })
     }
 
     fn ensure(&self) -> Changeset {

@@ -11,5 +11,5 @@ pub mod outcome;
 mod run;
 mod step;
 
-pub use outcome::{Blocked, Blocker, Outcome, Status, StepOutcome, Wait};
+pub use outcome::{Blocked, Blocker, BuildProgress, Outcome, Status, StepOutcome, Wait};
 pub use run::{Events, Runner, run, stops_nobody};

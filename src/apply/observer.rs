@@ -234,6 +234,14 @@ fn conflicts(wanted: LockMode, held: &str) -> bool {
             held,
             "AccessShareLock" | "RowShareLock" | "RowExclusiveLock"
         ),
+        LockMode::Share => matches!(
+            held,
+            "RowExclusiveLock"
+                | "ShareUpdateExclusiveLock"
+                | "ShareRowExclusiveLock"
+                | "ExclusiveLock"
+                | "AccessExclusiveLock"
+        ),
         LockMode::ShareRowExclusive => !matches!(held, "AccessShareLock" | "RowShareLock"),
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::changes::changeset::{Acquire, Action, Hazard, PartitionChange};
+use crate::changes::changeset::{Acquire, Action, Hazard, IndexChange, PartitionChange};
 use crate::failure::Exit;
 use crate::ident::QualifiedName;
 
@@ -39,6 +39,9 @@ pub struct StepOutcome {
     pub summary: String,
     /// The partitions it is about.
     pub partitions: Vec<PartitionChange>,
+    /// The index it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexChange>,
     /// How it ended.
     pub status: Status,
     /// The way that ran, or was tried last.
@@ -59,6 +62,9 @@ pub struct StepOutcome {
     pub reason: Option<String>,
     /// What to do about it.
     pub remedy: Option<String>,
+    /// What happened on the way, one sentence each: a build that was followed, a leftover that was dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// How a step ended.
@@ -91,6 +97,19 @@ impl Status {
             Self::Interrupted => "interrupted",
         }
     }
+}
+
+/// How far a concurrent build has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuildProgress {
+    /// `phase` of `pg_stat_progress_create_index`: `building index: scanning table` …
+    pub phase: String,
+    /// Share of the phase that is done, 0 to 1, where the server tells.
+    pub done: Option<f64>,
+    /// Estimated rest of the phase in seconds.
+    pub rest_seconds: Option<f64>,
+    /// Whom it waits for right now.
+    pub waits_for: Vec<Blocker>,
 }
 
 /// What other sessions waited behind dbops, as the observer measured it.
@@ -203,6 +222,7 @@ mod tests {
             action: Action::CreatePartitions,
             summary: String::new(),
             partitions: Vec::new(),
+            index: None,
             status: *status,
             way: None,
             attempts: 1,
@@ -213,6 +233,7 @@ mod tests {
             refused_hazards: Vec::new(),
             reason: None,
             remedy: None,
+            remarks: Vec::new(),
         };
         Outcome {
             run: None,

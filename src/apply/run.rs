@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, watch};
 
 use super::observer::Observer;
-use super::outcome::{Blocked, Outcome, Status, StepOutcome};
+use super::outcome::{Blocked, BuildProgress, Outcome, Status, StepOutcome};
 use super::step::{self, Stepper};
 use crate::changes::changeset::{Action, Changeset, Hazard, LockMode, Step};
 use crate::conn::Session;
@@ -20,6 +20,8 @@ pub trait Events {
     fn step_began(&mut self, step: &Step);
     /// A step is still trying to get its locks.
     fn step_waits(&mut self, step: &Step, attempts: u32);
+    /// A concurrent build, dbops's own or one that is followed, has come so far.
+    fn build_progress(&mut self, step: &Step, progress: &BuildProgress);
     /// A step ended.
     fn step_ended(&mut self, outcome: &StepOutcome);
 }

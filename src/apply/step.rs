@@ -406,6 +406,7 @@ pub(super) fn blank(step: &Step, status: Status) -> StepOutcome {
         action: step.action,
         summary: step.summary.clone(),
         partitions: step.partitions.clone(),
+        index: step.index.clone(),
         status,
         way: None,
         attempts: 0,
@@ -416,6 +417,7 @@ pub(super) fn blank(step: &Step, status: Status) -> StepOutcome {
         refused_hazards: Vec::new(),
         reason: None,
         remedy: None,
+        remarks: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod detached;
 pub mod fingerprint;
 mod foreign_keys;
+pub mod index_model;
 pub mod model;
 mod others;
 mod partitions;

@@ -49,12 +49,26 @@ impl Changeset {
 /// The structure a table had when its steps were computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
+    /// Which of the table's facts these are.
+    #[serde(default)]
+    pub subject: Subject,
     /// The table.
     pub table: QualifiedName,
     /// SHA-256 of the facts, hexadecimal.
     pub fingerprint: String,
     /// One fact a line, sorted, so that a stale changeset can be refused with the difference.
     pub facts: Vec<String>,
+}
+
+/// What facts of a table are about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// Its partitions and what new ones follow.
+    #[default]
+    Partitions,
+    /// Its indexes.
+    Indexes,
 }
 
 /// What a step does.
@@ -73,6 +87,47 @@ pub enum Action {
     RemoveMark,
     /// Drop a detached partition and its rows.
     DropPartition,
+    /// Build an index concurrently.
+    CreateIndex,
+    /// Create a partitioned table's index without those of its partitions; invalid until all are attached.
+    CreateParentIndex,
+    /// Attach a partition's index to the partitioned index.
+    AttachIndex,
+    /// Rebuild an index concurrently: an invalid one, or into another tablespace.
+    ReindexIndex,
+    /// Rename an index.
+    RenameIndex,
+    /// Set comment, storage parameters or statistics targets of an index.
+    AlterIndex,
+    /// Give a rebuilt index the name of the one it replaces.
+    SwapIndexes,
+    /// Drop an index concurrently.
+    DropIndex,
+    /// Drop a partitioned table's index with those of its partitions.
+    DropParentIndex,
+    /// Make columns NOT NULL without a long lock, for a primary key.
+    SetNotNull,
+    /// Turn a unique index into a constraint.
+    AddConstraint,
+    /// Gather statistics of a new expression.
+    AnalyzeTable,
+    /// Wait for another session's build on the table; what is left to do is computed again afterwards.
+    AwaitBuild,
+}
+
+impl Action {
+    /// Whether the step belongs to `dbops indexes`.
+    pub const fn is_of_indexes(self) -> bool {
+        !matches!(
+            self,
+            Self::CreatePartitions
+                | Self::AdoptOrphan
+                | Self::FinalizeDetach
+                | Self::DetachPartition
+                | Self::RemoveMark
+                | Self::DropPartition
+        )
+    }
 }
 
 /// A named danger of a step that must be allowed by name.
@@ -85,17 +140,20 @@ pub enum Hazard {
     DropsData,
     /// Foreign keys stop being enforced on the detached table because of a fault in this server's minor version.
     LosesForeignKey,
+    /// An index that queries may use, or that enforces uniqueness, is dropped.
+    DropsIndex,
 }
 
 impl Hazard {
     /// Every hazard.
-    pub const ALL: [Self; 2] = [Self::DropsData, Self::LosesForeignKey];
+    pub const ALL: [Self; 3] = [Self::DropsData, Self::LosesForeignKey, Self::DropsIndex];
 
     /// Returns the name used in plan files and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DropsData => "drops-data",
             Self::LosesForeignKey => "loses-foreign-key",
+            Self::DropsIndex => "drops-index",
         }
     }
 }
@@ -132,6 +190,9 @@ pub struct Step {
     pub summary: String,
     /// The partitions it creates, detaches or drops.
     pub partitions: Vec<PartitionChange>,
+    /// The index it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexChange>,
     /// Locks it takes, in the order in which they are taken.
     pub locks: Vec<Lock>,
     /// Dangers that must be allowed by name.
@@ -157,6 +218,23 @@ pub struct PartitionChange {
     pub rows_estimate: Option<i64>,
     /// Size on disk with indexes and TOAST, where known.
     pub bytes: Option<i64>,
+}
+
+/// The index that a step is about, and what it costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexChange {
+    /// The index; of a build under another name that other name.
+    pub name: QualifiedName,
+    /// The table it stands on: of a partition's index the partition, while the step's table is the declared one.
+    pub table: QualifiedName,
+    /// Estimated rows that a build reads.
+    pub rows_estimate: Option<i64>,
+    /// Estimated bytes of a new index; measured bytes of one that is there.
+    pub bytes: Option<i64>,
+    /// What the index costs updates of the table, in words, where it costs HOT updates.
+    pub hot_cost: Option<String>,
+    /// Backend whose build the step waits for.
+    pub follows: Option<i32>,
 }
 
 /// A table-level lock.
@@ -185,6 +263,8 @@ pub enum LockMode {
     AccessShare,
     /// Maintenance that lets rows be written.
     ShareUpdateExclusive,
+    /// Blocks writers; several at a time.
+    Share,
     /// Blocks writers.
     ShareRowExclusive,
     /// Blocks everybody.
@@ -197,6 +277,7 @@ impl LockMode {
         match self {
             Self::AccessShare => "ACCESS SHARE",
             Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            Self::Share => "SHARE",
             Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
             Self::AccessExclusive => "ACCESS EXCLUSIVE",
         }
@@ -208,6 +289,9 @@ impl LockMode {
 pub struct Way {
     /// How the locks are got.
     pub acquire: Acquire,
+    /// `SET` statements for the session before a concurrent statement; dbops resets them afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// When this way is taken, in words.
     pub when: String,
     /// Statements run before, each in a transaction of its own, safe to repeat; empty unless `acquire` is `concurrent`.

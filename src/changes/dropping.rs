@@ -178,6 +178,7 @@ pub(super) fn drop_step(
         Way {
             acquire,
             when: when.to_owned(),
+            settings: Vec::new(),
             prepare: Vec::new(),
             undo: Vec::new(),
             statements: unforce

@@ -272,6 +272,7 @@ fn step(
     let way = |acquire, when: &str| Way {
         acquire,
         when: when.to_owned(),
+        settings: Vec::new(),
         prepare: Vec::new(),
         undo: Vec::new(),
         statements: statements.clone(),
@@ -292,6 +293,7 @@ fn step(
                 bytes: None,
             })
             .collect(),
+        index: None,
         locks: locks::attach(managed.table, inputs.catalog.server.version_num),
         hazards: Vec::new(),
         allowed_by_plan: Vec::new(),

@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 
 use super::bound::{BoundSpec, parse_bound, range_on};
 use super::calendar::Calendar;
-use super::changeset::{Basis, Changeset, FORMAT, Note, Refusal, Step};
+use super::changeset::{Basis, Changeset, FORMAT, Note, Refusal, Step, Subject};
 use super::key::{Axis, Bound};
 use crate::catalog::{
-    Catalog, Column, OtherRelation, Partition, PartitionedTable, Strategy, Unique, fingerprint,
+    Catalog, Column, OtherRelation, Partition, PartitionedTable, Server, Strategy, Unique,
+    fingerprint,
 };
 use crate::ident::{QualifiedName, quote_ident};
 use crate::plan_file::{LockBudget, PartitionPolicy};
@@ -52,7 +53,13 @@ pub struct Heading<'a> {
 
 impl Draft {
     /// Numbers the steps and adds what a changeset carries about the catalog it was made from.
-    pub fn into_changeset(mut self, inputs: Inputs<'_>, heading: &Heading<'_>) -> Changeset {
+    pub fn into_changeset(
+        mut self,
+        server: &Server,
+        now: DateTime<Utc>,
+        heading: &Heading<'_>,
+        basis: impl Fn(&QualifiedName) -> Basis,
+    ) -> Changeset {
         for (at, step) in self.steps.iter_mut().enumerate() {
             let id = u32::try_from(at + 1).unwrap_or(u32::MAX);
             // Planners write `after` as a distance back, because they do not know their place yet.
@@ -62,17 +69,14 @@ impl Draft {
         let mut tables: Vec<&QualifiedName> = self.steps.iter().map(|step| &step.table).collect();
         tables.sort();
         tables.dedup();
-        let basis = tables
-            .into_iter()
-            .map(|table| basis_of(inputs.catalog, table))
-            .collect();
+        let basis = tables.into_iter().map(basis).collect();
         Changeset {
             format: FORMAT.to_owned(),
             command: heading.command.to_owned(),
             target: heading.target.to_owned(),
-            database: inputs.catalog.server.database.clone(),
-            server_version_num: inputs.catalog.server.version_num,
-            as_of: inputs.now,
+            database: server.database.clone(),
+            server_version_num: server.version_num,
+            as_of: now,
             created_at: heading.created_at,
             expires_at: heading.expires_at,
             basis,
@@ -111,6 +115,7 @@ pub fn basis_of(catalog: &Catalog, table: &QualifiedName) -> Basis {
     }));
     facts.sort();
     Basis {
+        subject: Subject::Partitions,
         table: table.clone(),
         fingerprint: fingerprint::fingerprint(&facts),
         facts,

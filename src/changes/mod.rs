@@ -7,6 +7,7 @@ pub mod coverage;
 mod create;
 mod dropping;
 pub mod ensure;
+pub mod indexes;
 pub mod inputs;
 mod iso;
 pub mod key;

@@ -144,6 +144,7 @@ fn remove_mark(managed: &Managed<'_>, inputs: Inputs<'_>, range: Ranged<'_>) -> 
         vec![Way {
             acquire: Acquire::NoWait,
             when: "always: its lock conflicts with no reader and no writer".to_owned(),
+            settings: Vec::new(),
             prepare: Vec::new(),
             undo: Vec::new(),
             statements: vec![
@@ -364,6 +365,7 @@ fn detach(
     let plain = |acquire, when: &str| Way {
         acquire,
         when: when.to_owned(),
+        settings: Vec::new(),
         prepare: Vec::new(),
         undo: Vec::new(),
         statements: vec![guard.clone(), comment.clone(), alter.clone()],
@@ -378,6 +380,7 @@ fn detach(
         ways.push(Way {
             acquire: Acquire::Concurrent,
             when: "when polling never finds the locks free: waits for open transactions without blocking readers or writers of the parent".to_owned(),
+            settings: Vec::new(),
             prepare: vec![guard.clone(), comment.clone()],
             statements: vec![format!("{alter} concurrently")],
             // A mark left on a partition that stays attached would outlive the decision it records.
@@ -424,6 +427,7 @@ fn finalize(managed: &Managed<'_>, inputs: Inputs<'_>, range: &Ranged<'_>) -> St
             acquire: Acquire::Concurrent,
             when: "always: waits for snapshots older than the detach without blocking readers or writers of the parent"
                 .to_owned(),
+            settings: Vec::new(),
             prepare: Vec::new(),
         undo: Vec::new(),
             statements: vec![format!(
@@ -477,6 +481,7 @@ pub(super) fn step(
         action,
         summary,
         partitions,
+        index: None,
         locks,
         hazards: Vec::new(),
         allowed_by_plan: Vec::new(),

@@ -15,7 +15,7 @@ use crate::apply::exclusive::{self, Area};
 use crate::apply::{self, Outcome, Runner};
 use crate::catalog::{self, Catalog, Scope, Sizes, TableScope};
 use crate::changes::changeset::{Action, Changeset, Hazard};
-use crate::changes::inputs::{Heading, Inputs};
+use crate::changes::inputs::{Heading, Inputs, basis_of};
 use crate::changes::saved;
 use crate::changes::{ensure, retention};
 use crate::conn::{Purpose, Session, Settings, begin_read, connect};
@@ -94,6 +94,7 @@ impl RunArgs {
         LockBudget {
             max_block: self.max_block.unwrap_or(budget.max_block),
             give_up_after: self.give_up_after.unwrap_or(budget.give_up_after),
+            patience: budget.patience,
         }
     }
 }
@@ -408,7 +409,9 @@ async fn compute(
         created_at,
         expires_at: grace_over.map_or(expires_at, |end| end.min(expires_at)),
     };
-    let changeset = draft.into_changeset(inputs, &heading);
+    let changeset = draft.into_changeset(&catalog.server, now, &heading, |table| {
+        basis_of(&catalog, table)
+    });
     Ok((catalog, changeset))
 }
 

@@ -9,10 +9,11 @@ use serde::de::{
 };
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
-use super::{Origin, scalars};
+use super::{LockBudget, Origin, scalars};
+use crate::changes::changeset::Hazard;
 use crate::ident::QualifiedName;
 
-/// One index that should be there: `table` and `columns`, or `sql` alone.
+/// One index that should be there: `table`, `name` and `columns`, or `sql`; or `absent`: indexes that should not.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, DeriveDeserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IndexPlan {
@@ -27,7 +28,7 @@ pub struct IndexPlan {
     pub columns: Vec<IndexColumn>,
     /// Access method (default btree).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub using: Option<String>,
     /// Whether the index is unique.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unique: bool,
@@ -51,15 +52,70 @@ pub struct IndexPlan {
     /// Tablespace; omitted: that of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tablespace: Option<String>,
-    /// Comment on the index.
+    /// Comment on the index; omitted: a comment that is there is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// The whole index as a CREATE INDEX statement; then no other key is given.
+    /// The constraint that the index enforces, named as the index; omitted: none is added, one that is there stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<IndexConstraint>,
+    /// The whole index as a CREATE INDEX statement, instead of the keys that describe it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
+    /// Names of indexes that should not be there; the entry has no other key but `allow` and `lock_budget`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<QualifiedName>,
+    /// Settings of the session that builds the index.
+    #[serde(default, skip_serializing_if = "BuildSettings::is_default")]
+    pub build: BuildSettings,
+    /// Lock budget of this entry; omitted: the file's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_budget: Option<LockBudget>,
+    /// Hazards that may happen to this entry's indexes, by name: `drops-index`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Hazard>,
     /// Where the entry stands.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// The constraint that an index enforces.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    DeriveDeserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexConstraint {
+    /// PRIMARY KEY; its columns become NOT NULL.
+    Primary,
+    /// UNIQUE.
+    Unique,
+}
+
+/// Settings of the session that builds an index; what is omitted is the server's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSettings {
+    /// `maintenance_work_mem`, with a unit as in postgresql.conf: `1GB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_work_mem: Option<String>,
+    /// `max_parallel_maintenance_workers`; 0: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_workers: Option<u16>,
+}
+
+impl BuildSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn is_false(value: &bool) -> bool {
@@ -85,29 +141,22 @@ pub struct IndexKey {
     pub column: Option<String>,
     /// An expression, as SQL without outer parentheses; this or `column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expression: Option<String>,
-    /// Sort order (default asc).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<Order>,
-    /// Where NULLs go (default last for asc, first for desc).
+    pub expr: Option<String>,
+    /// Whether it is sorted descending (default false).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub desc: bool,
+    /// Where NULLs go (default last, with `desc` first).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nulls: Option<Nulls>,
-    /// Collation.
+    /// Collation, as in SQL: `"C"`, `"de-x-icu"`; default that of the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collate: Option<String>,
-    /// Operator class.
+    /// Operator class, with its options as in SQL: `gist_trgm_ops(siglen = 32)`; default that of the type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opclass: Option<String>,
-}
-
-/// Sort order of a key column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// Ascending.
-    Asc,
-    /// Descending.
-    Desc,
+    /// Statistics target of an expression; omitted: a target that is there is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<i16>,
 }
 
 /// Where NULLs go.
@@ -143,7 +192,7 @@ impl<'de> Visitor<'de> for ColumnVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the name of a column, or a mapping such as `{ column: created_at, order: desc }`",
+            "the name of a column, or a mapping such as `{ column: created_at, desc: true }`",
         )
     }
 

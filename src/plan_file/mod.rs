@@ -31,7 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
-pub use index_plan::{IndexColumn, IndexKey, IndexPlan};
+pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, IndexPlan, Nulls};
 pub use load::{Loaded, Source, load, parse};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
 pub use rule::{Rule, Threshold};
@@ -88,6 +88,9 @@ pub struct LockBudget {
     pub max_block: Millis,
     /// Time after which a step that could not get its locks is deferred (default 60s).
     pub give_up_after: Millis,
+    /// How long a concurrent build or drop of an index waits for other sessions' open transactions, or for
+    /// another session's build on the same table; this wait blocks nobody's reads or writes (default 30min).
+    pub patience: Millis,
 }
 
 impl LockBudget {
@@ -101,6 +104,7 @@ impl Default for LockBudget {
         Self {
             max_block: Millis(100),
             give_up_after: Millis(60_000),
+            patience: Millis(30 * 60_000),
         }
     }
 }

@@ -6,26 +6,49 @@ use super::validate::Entry;
 use super::validate_policy::{folded_name, identifier, identifier_fault, storage_parameters};
 
 /// Keys that say what `sql` says too.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 10] = [
     "name",
     "table",
     "columns",
-    "method",
+    "using",
     "unique",
     "nulls_not_distinct",
     "include",
     "where",
     "with",
     "tablespace",
-    "comment",
 ];
 
 /// Checks one index plan.
 pub(super) fn index(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
-    if entry.gives("sql") {
+    if entry.gives("absent") {
+        absent(entry, index, problems);
+    } else if entry.gives("sql") {
         from_sql(entry, index, problems);
     } else {
         from_parts(entry, index, problems);
+    }
+}
+
+fn absent(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    for key in PARTS
+        .into_iter()
+        .chain(["sql", "comment", "constraint", "build"])
+    {
+        if entry.gives(key) {
+            problems.push(
+                entry
+                    .key_error(
+                        key,
+                        format!("`{key}` beside `absent`: these indexes should not be there"),
+                        "",
+                    )
+                    .help("write it as an entry of its own"),
+            );
+        }
+    }
+    if index.absent.is_empty() && !entry.is_broken("absent") {
+        problems.push(entry.error("absent", "`absent` names no index", "an empty list"));
     }
 }
 
@@ -87,7 +110,7 @@ fn from_parts(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnosti
     }
     for (key, value) in [
         ("name", &index.name),
-        ("method", &index.method),
+        ("using", &index.using),
         ("tablespace", &index.tablespace),
     ] {
         if let Some(value) = value {
@@ -143,13 +166,14 @@ fn column(at: &Entry<'_>, column: &IndexColumn, problems: &mut Vec<Diagnostic>) 
                 problems.push(
                     at.value_error(format!("`{name}` is not the name of a column"), "")
                         .help(format!(
-                            "write the order as a key: `{{ column: {bare}, order: {order} }}`"
+                            "write the order as a key: `{{ column: {bare}, desc: {} }}`",
+                            order == "desc"
                         )),
                 );
             } else if name.contains('(') {
                 problems.push(
                     at.value_error(format!("`{name}` is not the name of a column"), "")
-                        .help(format!("write an expression as `{{ expression: {name} }}`")),
+                        .help(format!("write an expression as `{{ expr: {name} }}`")),
                 );
             } else if name.len() > 1 && name.starts_with('"') && name.ends_with('"') {
                 problems.push(
@@ -163,18 +187,14 @@ fn column(at: &Entry<'_>, column: &IndexColumn, problems: &mut Vec<Diagnostic>) 
                 problems.push(at.value_error(format!("`columns`: {message}"), ""));
             }
         }
-        IndexColumn::Key(key) => match (at.gives("column"), at.gives("expression")) {
+        IndexColumn::Key(key) => match (at.gives("column"), at.gives("expr")) {
             (true, true) => problems.push(
-                at.key_error(
-                    "expression",
-                    "`expression` beside `column`",
-                    "one of them is too many",
-                )
-                .help("keep exactly one of the two"),
+                at.key_error("expr", "`expr` beside `column`", "one of them is too many")
+                    .help("keep exactly one of the two"),
             ),
             (false, false) => problems.push(
-                at.own_error("this key has neither `column` nor `expression`", "")
-                    .help("write for example `{ column: created_at, order: desc }`"),
+                at.own_error("this key has neither `column` nor `expr`", "")
+                    .help("write for example `{ column: created_at, desc: true }`"),
             ),
             _ => {
                 if let Some(name) = &key.column {

@@ -1,0 +1,8 @@
+//! SQL texts as structure, offline: what a plan file's `sql:`, an imported file or the server's own
+//! `pg_get_indexdef` says, read by a parser of PostgreSQL's grammar.
+
+mod create_index;
+mod index_spec;
+
+pub use create_index::{CreateIndex, Fault, create_index, single_expression};
+pub use index_spec::{Build, DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget, ObjectName};

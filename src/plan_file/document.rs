@@ -7,6 +7,7 @@ use serde_yaml::Value;
 use super::diagnose::{Diagnostic, Spot};
 use super::load::Source;
 use super::position::{Path, Place, Positions};
+use super::within::within;
 use super::{Origin, PlanFile, read, words};
 
 /// One plan file that could be read at least in part.
@@ -237,6 +238,18 @@ impl Document {
             place
         };
         Spot::new(&self.file, &self.text, place, label)
+    }
+
+    /// Returns the spot of bytes `start..end` of the text at a path; of all of it where it cannot be told.
+    pub(super) fn spot_within(&self, path: &Path, start: usize, end: usize, label: &str) -> Spot {
+        let found = self.positions.value(path).and_then(|place| {
+            let (value, _) = self.positions.scalar(path)?;
+            within(&self.text, place, &value, start, end)
+        });
+        match found {
+            Some(place) => Spot::new(&self.file, &self.text, place, label),
+            None => self.spot(path, label),
+        }
     }
 
     /// Returns the spot of the key at a path.

@@ -58,6 +58,14 @@ pub struct IndexPlan {
     /// The constraint that the index enforces, named as the index; omitted: none is added, one that is there stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraint: Option<IndexConstraint>,
+    /// Statistics targets by key position from 1, beside `sql`; by its parts a key has its own `statistics`.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "scalars::positions"
+    )]
+    #[schemars(with = "BTreeMap<String, i16>")]
+    pub statistics: BTreeMap<i16, i16>,
     /// The whole index as a CREATE INDEX statement, instead of the keys that describe it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,

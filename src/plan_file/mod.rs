@@ -4,6 +4,7 @@
 
 pub mod diagnose;
 mod document;
+mod index_parts;
 pub mod index_plan;
 pub mod load;
 mod mask;
@@ -22,6 +23,7 @@ mod validate_index;
 mod validate_policy;
 mod validate_rule;
 mod validate_target;
+mod within;
 mod words;
 
 use std::collections::BTreeMap;

@@ -70,6 +70,21 @@ pub(super) fn map<'de, D: Deserializer<'de>>(
         .collect())
 }
 
+/// Reads a mapping of positions from 1 to small numbers; YAML hands its keys over as text.
+pub(super) fn positions<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<i16, i16>, D::Error> {
+    BTreeMap::<String, i16>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(key, value)| match key.parse() {
+            Ok(position) if position > 0 => Ok((position, value)),
+            _ => Err(de::Error::custom(format!(
+                "`{key}` is not the position of a key column; count them from 1"
+            ))),
+        })
+        .collect()
+}
+
 /// Reads a mapping of lists of scalars.
 pub(super) fn lists<'de, D: Deserializer<'de>>(
     deserializer: D,

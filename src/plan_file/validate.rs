@@ -1,8 +1,10 @@
 //! What types cannot say: combinations that make no sense, values out of range.
 
+use std::ops::Range;
+
 use super::diagnose::Diagnostic;
 use super::document::Document;
-use super::position::Path;
+use super::position::{Path, Step};
 use super::{LockBudget, validate_index, validate_policy, validate_rule, validate_target};
 
 /// One entry of a plan file, for the checks.
@@ -64,6 +66,23 @@ impl<'a> Entry<'a> {
     /// Makes an error at the entry's own value.
     pub(super) fn value_error(&self, message: impl AsRef<str>, label: &str) -> Diagnostic {
         Diagnostic::error(message).spot(self.document.spot(&self.path, label))
+    }
+
+    /// Makes an error at bytes `start..end` of the text below some steps.
+    pub(super) fn error_within(
+        &self,
+        steps: &[Step],
+        message: impl AsRef<str>,
+        place: Range<usize>,
+    ) -> Diagnostic {
+        let mut path = self.path.clone();
+        path.0.extend_from_slice(steps);
+        Diagnostic::error(message).spot(self.document.spot_within(
+            &path,
+            place.start,
+            place.end,
+            "",
+        ))
     }
 
     /// Makes a warning at the value of a key.

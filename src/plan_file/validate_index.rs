@@ -1,9 +1,13 @@
 //! Checks of one index plan.
 
 use super::diagnose::Diagnostic;
+use super::index_parts::PartFault;
 use super::index_plan::{IndexColumn, IndexPlan};
+use super::position::Step;
 use super::validate::Entry;
 use super::validate_policy::{folded_name, identifier, identifier_fault, storage_parameters};
+use crate::ident::quote_if_needed;
+use crate::syntax::CreateIndex;
 
 /// Keys that say what `sql` says too.
 const PARTS: [&str; 10] = [
@@ -66,24 +70,64 @@ fn from_sql(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>
             );
         }
     }
-    let Some(sql) = &index.sql else { return };
-    let mut words = sql.split_whitespace().map(str::to_ascii_lowercase);
-    let create = words.next().as_deref() == Some("create")
-        && match words.next().as_deref() {
-            Some("unique") => words.next().as_deref() == Some("index"),
-            Some("index") => true,
-            _ => false,
-        };
-    if !create {
+    match index.read_sql() {
+        Some(Ok(found)) => statement(entry, &found, problems),
+        Some(Err(fault)) => problems.push(
+            placed(entry, fault).help("write `sql: CREATE INDEX name ON schema.table (column)`"),
+        ),
+        None => {}
+    }
+}
+
+/// Checks what a statement says that a plan cannot mean.
+fn statement(entry: &Entry<'_>, found: &CreateIndex, problems: &mut Vec<Diagnostic>) {
+    let Some(name) = &found.spec.name else {
         problems.push(
             entry
-                .error("sql", "`sql` is not a CREATE INDEX statement", "")
-                .help("write `sql: CREATE INDEX name ON table (column)`"),
+                .error("sql", "this statement names no index", "")
+                .help("name it: without a name dbops cannot tell whether it is there"),
+        );
+        return;
+    };
+    let schema = &found.spec.table.schema;
+    if let Some(written) = &found.name_schema
+        && written != schema
+    {
+        problems.push(
+            entry
+                .error(
+                    "sql",
+                    format!(
+                        "the index is named in schema `{written}`, and its table is in `{schema}`"
+                    ),
+                    "",
+                )
+                .help(format!(
+                    "an index lives in the schema of its table: write `{}`",
+                    quote_if_needed(name)
+                )),
         );
     }
 }
 
+/// A fault of a part of the entry, at its place.
+fn placed(entry: &Entry<'_>, fault: PartFault) -> Diagnostic {
+    let PartFault { part, fault } = fault;
+    let message = match part.last() {
+        Some(Step::Key(key)) => format!("`{key}`: {}", fault.message),
+        _ => fault.message,
+    };
+    let place = fault.start..fault.end;
+    if let [Step::Key(list), Step::Index(at), rest @ ..] = part.as_slice()
+        && let Some(element) = entry.elements(list).get(*at)
+    {
+        return element.error_within(rest, message, place);
+    }
+    entry.error_within(&part, message, place)
+}
+
 fn from_parts(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    let before = problems.len();
     for (key, missing) in [
         ("table", index.table.is_none()),
         ("name", index.name.is_none()),
@@ -152,6 +196,16 @@ fn from_parts(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnosti
         );
     }
     storage_parameters(entry, &index.with, problems);
+    if let Err(faults) = index.read_spec() {
+        // What has no place of its own follows from a problem that was reported.
+        problems.extend(
+            faults
+                .into_iter()
+                .filter(|fault| problems.len() == before || !fault.part.is_empty())
+                .map(|fault| placed(entry, fault))
+                .collect::<Vec<_>>(),
+        );
+    }
 }
 
 fn column(at: &Entry<'_>, column: &IndexColumn, problems: &mut Vec<Diagnostic>) {

@@ -51,7 +51,18 @@ impl Fault {
 /// # Errors
 /// The first fault: what the grammar refuses, another kind of statement, more than one statement.
 pub fn create_index(text: &str) -> Result<CreateIndex, Fault> {
-    let file = parse(text)?;
+    let file = parse(text).map_err(|fault| {
+        let blank = text
+            .get(..fault.start)
+            .unwrap_or_default()
+            .trim()
+            .is_empty();
+        if blank {
+            Fault::whole(text, "not one CREATE INDEX statement")
+        } else {
+            fault
+        }
+    })?;
     let mut statements = file.stmts();
     let (Some(ast::Stmt::CreateIndex(statement)), None) = (statements.next(), statements.next())
     else {
@@ -72,13 +83,30 @@ pub fn create_index(text: &str) -> Result<CreateIndex, Fault> {
 /// # Errors
 /// The first fault, placed in `text`.
 pub fn single_expression(text: &str) -> Result<(), Fault> {
+    expression(text).map(|_| ())
+}
+
+/// Reads a text that is one SQL expression and nothing more; gives it without the blanks and comments around it.
+///
+/// # Errors
+/// The first fault, placed in `text`.
+pub fn expression(text: &str) -> Result<String, Fault> {
     const BEFORE: &str = "select (";
     // The line break ends a comment at the end of the text.
     let wrapped = format!("{BEFORE}{text}\n)");
-    let shift = |fault: Fault| Fault {
-        start: fault.start.saturating_sub(BEFORE.len()).min(text.len()),
-        end: fault.end.saturating_sub(BEFORE.len()).min(text.len()),
-        ..fault
+    let shift = |fault: Fault| {
+        let start = fault.start.saturating_sub(BEFORE.len()).min(text.len());
+        let ended = text.get(start..).is_none_or(|rest| rest.trim().is_empty());
+        Fault {
+            message: match fault.message.as_str() {
+                "expected `,` or `)`" if ended => "a closing parenthesis is missing".to_owned(),
+                "expected `,` or `)`" => "this is not part of the expression".to_owned(),
+                other if ended => other.replace("found `)`", "found the end"),
+                _ => fault.message,
+            },
+            start,
+            end: fault.end.saturating_sub(BEFORE.len()).min(text.len()),
+        }
     };
     let file = parse(&wrapped).map_err(shift)?;
     let mut statements = file.stmts();
@@ -86,18 +114,64 @@ pub fn single_expression(text: &str) -> Result<(), Fault> {
         return Err(Fault::whole(text, "not one SQL expression"));
     };
     // The parenthesis that was opened first must be the one that is closed last.
-    let whole = select
-        .syntax()
-        .descendants()
-        .find(|node| node.kind() == SyntaxKind::PAREN_EXPR)
-        .is_some_and(|node| {
-            usize::from(node.text_range().start()) == BEFORE.len() - 1
-                && usize::from(node.text_range().end()) == wrapped.len()
-        });
-    if whole {
-        Ok(())
-    } else {
-        Err(Fault::whole(text, "not one SQL expression"))
+    let whole = select.syntax().descendants().find(|node| {
+        node.kind() == SyntaxKind::PAREN_EXPR
+            && usize::from(node.text_range().start()) == BEFORE.len() - 1
+    });
+    match whole {
+        Some(node) if usize::from(node.text_range().end()) == wrapped.len() => {
+            if node
+                .descendants()
+                .any(|child| ast::Select::can_cast(child.kind()))
+            {
+                return Err(Fault::whole(text, "an index cannot hold a subquery"));
+            }
+            Ok(between(&node))
+        }
+        _ => Err(Fault::whole(text, "not one SQL expression")),
+    }
+}
+
+/// What stands between the parentheses of a node, without the blanks and comments around it.
+fn between(node: &SyntaxNode) -> String {
+    let blank = |kind: SyntaxKind| matches!(kind, SyntaxKind::WHITESPACE | SyntaxKind::COMMENT);
+    let mut parts: Vec<_> = node
+        .children_with_tokens()
+        .filter(|part| !matches!(part.kind(), SyntaxKind::L_PAREN | SyntaxKind::R_PAREN))
+        .skip_while(|part| blank(part.kind()))
+        .collect();
+    while parts.last().is_some_and(|part| blank(part.kind())) {
+        parts.pop();
+    }
+    parts.iter().map(ToString::to_string).collect()
+}
+
+/// Reads the name of an operator class with its options, as in SQL: `gist_trgm_ops(siglen = 32)`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn operator_class(text: &str) -> Result<(ObjectName, BTreeMap<String, String>), String> {
+    let mut quoted = false;
+    let bracket = text.find(|c| {
+        if c == '"' {
+            quoted = !quoted;
+        }
+        c == '(' && !quoted
+    });
+    let Some(bracket) = bracket else {
+        return Ok((name_parts(text.trim())?, BTreeMap::new()));
+    };
+    let (name, bracketed) = text.split_at(bracket);
+    let name = name_parts(name.trim())?;
+    let wrong =
+        || format!("`{text}` is not an operator class with options; write `name(option = value)`");
+    let read =
+        create_index(&format!("create index i on t (c x {bracketed}\n)")).map_err(|_| wrong())?;
+    match read.spec.keys.as_slice() {
+        [key] if !key.opclass_options.is_empty() && bracketed.trim_end().ends_with(')') => {
+            Ok((name, key.opclass_options.clone()))
+        }
+        _ => Err(wrong()),
     }
 }
 
@@ -106,10 +180,46 @@ pub(super) fn parse(text: &str) -> Result<SourceFile, Fault> {
     match parse.errors().first() {
         None => Ok(parse.tree()),
         Some(error) => Err(Fault {
-            message: error.message().to_owned(),
+            message: worded(error.message()),
             start: error.range().start().into(),
             end: error.range().end().into(),
         }),
+    }
+}
+
+/// The parser's message in the words of a person who writes SQL.
+fn worded(message: &str) -> String {
+    let words: Vec<String> = message
+        .trim_end_matches('.')
+        .split(' ')
+        .map(|word| {
+            let (bare, comma) = match word.strip_suffix(',') {
+                Some(bare) => (bare, ","),
+                None => (word, ""),
+            };
+            let plain = match bare {
+                "L_PAREN" => "`(`",
+                "R_PAREN" => "`)`",
+                "COMMA" => "`,` or `)`",
+                "SEMICOLON" => "`;`",
+                "EOF" => "the end",
+                "IDENT" => "a name",
+                "command" => "CREATE INDEX",
+                other => other.strip_suffix("_KW").unwrap_or(other),
+            };
+            format!("{plain}{comma}")
+        })
+        .collect();
+    let text = words.join(" ");
+    if let Some(rest) = text.strip_prefix("expected CREATE INDEX, found ") {
+        return format!("{rest} is not part of the statement").replacen("a name", "this", 1);
+    }
+    match text.strip_prefix(|c: char| c.is_ascii_uppercase()) {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            let first = text.chars().next().unwrap_or_default().to_ascii_lowercase();
+            format!("{first}{rest}")
+        }
+        _ => text,
     }
 }
 
@@ -409,6 +519,42 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_is_given_without_what_stands_around_it() {
+        for (text, read) in [
+            ("  lower(a) -- note", "lower(a)"),
+            ("/* why */ a +\n b", "a +\n b"),
+            ("((a))", "((a))"),
+            (r#"a collate "C""#, r#"a collate "C""#),
+        ] {
+            assert_eq!(expression(text).as_deref(), Ok(read), "{text}");
+        }
+    }
+
+    #[test]
+    fn operator_classes_are_read_with_their_options() {
+        let options =
+            |text| operator_class(text).map(|(name, options)| (name.to_string(), options));
+        assert_eq!(options("jsonb_path_ops").unwrap().0, "jsonb_path_ops");
+        let (name, found) = options(r#" "My".Gist_trgm_ops ( siglen = '32' ) "#).unwrap();
+        assert_eq!(
+            (name.as_str(), found["siglen"].as_str()),
+            (r#""My".gist_trgm_ops"#, "32")
+        );
+        for bad in [
+            "",
+            "a b",
+            "text_ops desc",
+            "a(",
+            "a()",
+            "a(b = 1) desc",
+            "a(b = 1), (c",
+            "a(x=1) nulls last",
+        ] {
+            assert!(operator_class(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn an_expression_cannot_leave_its_parentheses() {
         for good in [
             "lower(a)",
@@ -426,6 +572,7 @@ mod tests {
             "",
             "a +",
             "(a",
+            "select 1",
         ] {
             assert!(single_expression(bad).is_err(), "{bad}");
         }

@@ -4,5 +4,7 @@
 mod create_index;
 mod index_spec;
 
-pub use create_index::{CreateIndex, Fault, create_index, single_expression};
+pub use create_index::{
+    CreateIndex, Fault, create_index, expression, operator_class, single_expression,
+};
 pub use index_spec::{Build, DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget, ObjectName};

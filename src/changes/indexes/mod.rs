@@ -9,7 +9,7 @@
 
 mod declared;
 
-pub use declared::{Absent, Declared};
+pub use declared::{Absent, Declared, declared};
 
 use chrono::{DateTime, Utc};
 

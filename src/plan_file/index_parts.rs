@@ -1,5 +1,7 @@
 //! An index plan, written by its parts or as SQL, as the one structure that both say.
 
+use std::collections::BTreeMap;
+
 use super::index_plan::{IndexColumn, IndexKey, IndexPlan, Nulls};
 use super::position::Step;
 use crate::ident::quote_ident;
@@ -119,6 +121,9 @@ impl IndexPlan {
                 .collect(),
             tablespace: self.tablespace.clone(),
         };
+        if spec.expressions().next().is_none() {
+            return Ok(spec);
+        }
         // Read back from SQL, so that both ways of writing an index are normalised by the same hand.
         let sql = spec.sql(Build::Plain, table, name);
         match syntax::create_index(&sql) {
@@ -128,8 +133,11 @@ impl IndexPlan {
     }
 
     /// Returns the statistics targets by key position from 1, wherever the entry says them.
-    pub fn statistics_targets(&self) -> std::collections::BTreeMap<i16, i16> {
-        let mut targets = self.statistics.clone();
+    pub fn statistics_targets(&self) -> BTreeMap<i16, i16> {
+        if self.sql.is_some() {
+            return self.statistics.clone();
+        }
+        let mut targets = BTreeMap::new();
         for (at, column) in self.columns.iter().enumerate() {
             if let IndexColumn::Key(key) = column
                 && let (Some(target), Ok(position)) = (key.statistics, i16::try_from(at + 1))

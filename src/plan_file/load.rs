@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path as FsPath, PathBuf};
 
-use super::PlanFile;
-use super::diagnose::{Diagnostic, Diagnostics, Severity, sort};
+use super::diagnose::{Diagnostic, Diagnostics, Severity, Spot, sort};
 use super::document::Document;
 use super::union::Union;
+use super::{PlanFile, index_lint};
 
 /// A file larger than this is not a plan file but something named by mistake.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -29,6 +29,18 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What is worth a look.
     pub warnings: Vec<Diagnostic>,
+    /// Where each index of the plan is named, in the plan's order.
+    index_spots: Vec<Spot>,
+}
+
+impl Loaded {
+    /// Returns what can be said against the index plans without a server: redundant ones, unique ones that
+    /// their partitioned table cannot have. Sorted by place.
+    pub fn lint_indexes(&self) -> Vec<Diagnostic> {
+        let mut found = index_lint::lint(&self.plan, &self.index_spots);
+        sort(&mut found);
+        found
+    }
 }
 
 /// Loads plan files: each path is a file or a folder, whose `*.yaml` and `*.yml` are united.
@@ -78,7 +90,7 @@ pub fn parse(sources: &[Source]) -> Result<Loaded, Diagnostics> {
             union.add(document, &mut problems);
         }
     }
-    let plan = union.finish();
+    let (plan, index_spots) = union.finish();
     sort(&mut problems);
     // An alias leads to the same mistake from each place that uses it.
     problems.dedup();
@@ -92,6 +104,7 @@ pub fn parse(sources: &[Source]) -> Result<Loaded, Diagnostics> {
         plan,
         files: sources.iter().map(|source| source.path.clone()).collect(),
         warnings: problems,
+        index_spots,
     })
 }
 

@@ -4,6 +4,7 @@
 
 pub mod diagnose;
 mod document;
+mod index_lint;
 mod index_parts;
 pub mod index_plan;
 pub mod load;
@@ -20,6 +21,7 @@ pub mod target;
 mod union;
 mod validate;
 mod validate_index;
+mod validate_index_shape;
 mod validate_policy;
 mod validate_rule;
 mod validate_target;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::diagnose::{Diagnostic, Spot};
 use super::document::Document;
 use super::position::Path;
-use super::{PlanFile, validate};
+use super::{IndexPlan, PlanFile, validate};
 use crate::ident::QualifiedName;
 
 /// The plan files united so far.
@@ -13,6 +13,8 @@ use crate::ident::QualifiedName;
 pub(super) struct Union {
     plan: PlanFile,
     lock_budget: Option<Spot>,
+    /// Where each index of the plan is named.
+    indexes: Vec<Spot>,
     /// What was declared where, by kind and name.
     declared: BTreeMap<(&'static str, String), Spot>,
 }
@@ -54,12 +56,7 @@ impl Union {
         }
         let paths = document.elements(&root.key("indexes"));
         for (index, path) in document.plan.indexes.iter().zip(&paths) {
-            if let (Some(name), Some(table)) = (&index.name, &index.table) {
-                // An index lives in the schema of its table.
-                let name = QualifiedName::new(table.schema.as_str(), name.as_str()).to_string();
-                let spot = document.spot(&path.key("name"), "");
-                self.declare("index", name, spot, problems);
-            }
+            self.index(&document, index, path, problems);
         }
         let paths = document.elements(&root.key("rules"));
         for (rule, path) in document.plan.rules.iter().zip(&paths) {
@@ -73,10 +70,62 @@ impl Union {
         self.plan.rules.extend(plan.rules);
     }
 
-    /// Returns the united plan.
-    pub(super) fn finish(mut self) -> PlanFile {
+    /// Returns the united plan and where each of its indexes is named.
+    pub(super) fn finish(mut self) -> (PlanFile, Vec<Spot>) {
         self.plan.version = 1;
-        self.plan
+        (self.plan, self.indexes)
+    }
+
+    fn index(
+        &mut self,
+        document: &Document,
+        index: &IndexPlan,
+        path: &Path,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let named = ["name", "sql", "absent"]
+            .into_iter()
+            .map(|key| path.key(key))
+            .find(|path| document.has(path));
+        let spot = document.spot(named.as_ref().unwrap_or(path), "");
+        self.indexes.push(spot.clone());
+        if let Ok(Some(spec)) = index.spec()
+            && let Some(name) = &spec.name
+        {
+            // An index lives in the schema of its table.
+            let name = QualifiedName::new(spec.table.schema.as_str(), name.as_str()).to_string();
+            self.contradiction("absent index", &name, &spot, problems);
+            self.declare("index", name, spot, problems);
+        }
+        let elements = document.elements(&path.key("absent"));
+        for (name, at) in index.absent.iter().zip(elements) {
+            let spot = document.spot(&at, "");
+            self.contradiction("index", &name.to_string(), &spot, problems);
+            self.declare("absent index", name.to_string(), spot, problems);
+        }
+    }
+
+    /// Reports an index that should be there by one entry and should not by another.
+    fn contradiction(
+        &self,
+        other: &'static str,
+        name: &str,
+        spot: &Spot,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        if let Some(first) = self.declared.get(&(other, name.to_owned())) {
+            let (here, there) = if other == "index" {
+                ("absent here", "declared here")
+            } else {
+                ("declared here", "absent here")
+            };
+            problems.push(
+                Diagnostic::error(format!("the index `{name}` is declared and `absent`"))
+                    .spot(spot.relabelled(here))
+                    .spot(first.relabelled(there))
+                    .help("keep one of the two; a folder is the union of its files"),
+            );
+        }
     }
 
     fn declare(

@@ -38,6 +38,11 @@ impl<'a> Entry<'a> {
         self.document.has(&self.path.key(key))
     }
 
+    /// Whether the file gives a list with items below the key, readable or not.
+    pub(super) fn gives_items(&self, key: &str) -> bool {
+        self.document.has(&self.path.key(key).index(0))
+    }
+
     /// Whether the key's value had a problem, which was reported.
     pub(super) fn is_broken(&self, key: &str) -> bool {
         self.document.is_skipped(&self.path.key(key))
@@ -120,6 +125,7 @@ pub(super) fn lock_budget(entry: &Entry<'_>, budget: &LockBudget, problems: &mut
     for (key, value) in [
         ("max_block", budget.max_block),
         ("give_up_after", budget.give_up_after),
+        ("patience", budget.patience),
     ] {
         if value.0 == 0 && below.gives(key) {
             problems.push(
@@ -129,7 +135,7 @@ pub(super) fn lock_budget(entry: &Entry<'_>, budget: &LockBudget, problems: &mut
                         format!("`{key}` of 0 lets dbops try nothing"),
                         "must be above 0",
                     )
-                    .help("the defaults are `max_block: 100ms` and `give_up_after: 60s`"),
+                    .help("the defaults are `max_block: 100ms`, `give_up_after: 60s` and `patience: 30min`"),
             );
             return;
         }

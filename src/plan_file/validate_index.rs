@@ -4,7 +4,9 @@ use super::diagnose::Diagnostic;
 use super::index_parts::PartFault;
 use super::index_plan::{IndexColumn, IndexPlan};
 use super::position::Step;
-use super::validate::Entry;
+use super::suggest::nearest;
+use super::validate::{Entry, lock_budget};
+use super::validate_index_shape;
 use super::validate_policy::{folded_name, identifier, identifier_fault, storage_parameters};
 use crate::ident::quote_if_needed;
 use crate::syntax::CreateIndex;
@@ -23,6 +25,10 @@ const PARTS: [&str; 10] = [
     "tablespace",
 ];
 
+/// Units of memory in postgresql.conf; a bare number is not taken, because nobody means kilobytes by it.
+const MEMORY_UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+const MAX_PARALLEL_WORKERS: u16 = 1024;
+
 /// Checks one index plan.
 pub(super) fn index(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
     if entry.gives("absent") {
@@ -32,12 +38,60 @@ pub(super) fn index(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Dia
     } else {
         from_parts(entry, index, problems);
     }
+    settings(entry, index, problems);
+    if let Ok(Some(spec)) = index.read_spec() {
+        validate_index_shape::shape(entry, index, &spec, problems);
+    }
+}
+
+/// Checks what is about the build and not about the index.
+fn settings(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
+    if let Some(budget) = &index.lock_budget {
+        lock_budget(entry, budget, problems);
+    }
+    let build = entry.below("build");
+    if let Some(text) = &index.build.maintenance_work_mem {
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = text.get(number.len()..).unwrap_or_default();
+        let number = number.trim();
+        let counts = number.parse::<f64>().is_ok_and(|value| value > 0.0)
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if !counts || !MEMORY_UNITS.contains(&unit) {
+            let help = match nearest(unit, MEMORY_UNITS) {
+                Some(unit) if counts => format!("write `{number}{unit}`"),
+                _ => "write a number and a unit of postgresql.conf, such as `512MB` or `2GB`"
+                    .to_owned(),
+            };
+            problems.push(
+                build
+                    .error(
+                        "maintenance_work_mem",
+                        format!("`{text}` is not an amount of memory"),
+                        "expected a number with B, kB, MB, GB or TB",
+                    )
+                    .help(help),
+            );
+        }
+    }
+    if index
+        .build
+        .parallel_workers
+        .is_some_and(|workers| workers > MAX_PARALLEL_WORKERS)
+    {
+        problems.push(build.error(
+            "parallel_workers",
+            format!("a server takes at most {MAX_PARALLEL_WORKERS} parallel workers"),
+            "",
+        ));
+    }
 }
 
 fn absent(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) {
     for key in PARTS
         .into_iter()
-        .chain(["sql", "comment", "constraint", "build"])
+        .chain(["sql", "comment", "constraint", "build", "statistics"])
     {
         if entry.gives(key) {
             problems.push(
@@ -51,7 +105,7 @@ fn absent(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnostic>) 
             );
         }
     }
-    if index.absent.is_empty() && !entry.is_broken("absent") {
+    if index.absent.is_empty() && !entry.is_broken("absent") && !entry.gives_items("absent") {
         problems.push(entry.error("absent", "`absent` names no index", "an empty list"));
     }
 }
@@ -172,6 +226,17 @@ fn from_parts(entry: &Entry<'_>, index: &IndexPlan, problems: &mut Vec<Diagnosti
         if let Some(message) = identifier_fault(column) {
             problems.push(at.value_error(format!("`include`: {message}"), ""));
         }
+    }
+    if entry.gives("statistics") {
+        problems.push(
+            entry
+                .key_error(
+                    "statistics",
+                    "`statistics` of the whole entry is for `sql`",
+                    "",
+                )
+                .help("write it with the key: `{ expr: lower(email), statistics: 500 }`"),
+        );
     }
     if index.nulls_not_distinct && !index.unique {
         problems.push(

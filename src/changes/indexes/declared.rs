@@ -93,9 +93,9 @@ indexes:
     columns: [a, { expr: lower(b), statistics: 500 }]
     comment: why
   - sql: CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_b ON ONLY t (b, (c + 1))
-    constraint: unique
     statistics: { 2: 1000 }
     lock_budget: { max_block: 20ms }
+  - { sql: CREATE UNIQUE INDEX idx_c ON t (c), constraint: unique }
   - absent: [idx_old, app."Old"]
     allow: [drops-index]
 "#;
@@ -109,12 +109,12 @@ indexes:
             .iter()
             .map(|index| index.name.to_string())
             .collect();
-        assert_eq!(names, ["app.\"Idx\"", "public.idx_b"]);
+        assert_eq!(names, ["app.\"Idx\"", "public.idx_b", "public.idx_c"]);
         assert_eq!(declared[0].statistics[&2], 500);
         assert_eq!(declared[0].budget.max_block, Millis(50));
         assert_eq!(declared[0].comment.as_deref(), Some("why"));
         assert_eq!(declared[1].statistics[&2], 1000);
-        assert_eq!(declared[1].constraint, Some(IndexConstraint::Unique));
+        assert_eq!(declared[2].constraint, Some(IndexConstraint::Unique));
         assert_eq!(declared[1].budget.max_block, Millis(20));
         assert_eq!(declared[1].origin.line, 8);
         let names: Vec<String> = absent.iter().map(|index| index.name.to_string()).collect();

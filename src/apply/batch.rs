@@ -23,10 +23,21 @@ pub(super) enum Ended {
     Deadlock,
     /// 55000 raised by a guard: what was planned with is not there any more.
     Changed(String),
-    /// Anything else; the text names the statement.
-    Failed(String),
+    /// Anything else.
+    Failed(Fault),
     /// The connection broke.
     Lost(String),
+}
+
+/// What the server refused a statement with.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The whole in words; names the statement.
+    pub(super) text: String,
+    /// SQLSTATE; empty where the fault is not the server's.
+    pub(super) sqlstate: String,
+    /// The server's detail; may hold data of the table.
+    pub(super) detail: Option<String>,
 }
 
 /// Runs one attempt. After anything but success the session is out of any transaction.
@@ -58,6 +69,60 @@ pub(super) async fn run(session: &Session, attempt: &Attempt) -> Ended {
         }
     }
     Ended::Done
+}
+
+/// Runs one statement alone in its message, as CONCURRENTLY needs it.
+pub(super) async fn alone(session: &Session, statement: &str) -> Ended {
+    let statement = statement.to_owned();
+    send(session, &statement, std::slice::from_ref(&statement)).await
+}
+
+/// Reads what settings are now that statements of the form `set name = value` are about to change.
+pub(super) async fn keep(
+    session: &Session,
+    settings: &[String],
+) -> Result<Vec<(String, String)>, Ended> {
+    let mut kept = Vec::new();
+    for name in settings.iter().filter_map(|setting| name_of(setting)) {
+        let row = session
+            .query_one(
+                "select pg_catalog.current_setting($1::text, true) as value",
+                &[&name],
+            )
+            .await
+            .map_err(|error| ended(session, &error, ""))?;
+        if let Ok(Some(value)) = row.try_get::<_, Option<String>>("value") {
+            kept.push((name.to_owned(), value));
+        }
+    }
+    Ok(kept)
+}
+
+/// Sets what [`keep`] read.
+pub(super) async fn put_back(session: &Session, kept: &[(String, String)]) {
+    for (name, value) in kept {
+        // The connection is lost, or it took the setting before: either way nothing else can be done.
+        let _ = session
+            .query_one(
+                "select pg_catalog.set_config($1::text, $2::text, false)",
+                &[name, value],
+            )
+            .await;
+    }
+}
+
+/// Returns the name of the setting that a `set` statement is about.
+fn name_of(setting: &str) -> Option<&str> {
+    let words = setting.trim_start();
+    let (set, rest) = words.split_once(char::is_whitespace)?;
+    if !set.eq_ignore_ascii_case("set") {
+        return None;
+    }
+    let name = rest.trim_start();
+    let end = name
+        .find(|c: char| c.is_whitespace() || c == '=')
+        .unwrap_or(name.len());
+    name.get(..end).filter(|name| !name.is_empty())
 }
 
 /// A cancel request that arrives late must not hit the next statement: this takes it.
@@ -110,12 +175,22 @@ fn ended(session: &Session, error: &tokio_postgres::Error, statement: &str) -> E
         }
         // 57P01 to 57P05: the server ends the session, so nothing can follow on it.
         Some(code) if code.code().starts_with("57P") => Ended::Lost(what()),
-        Some(_) => Ended::Failed(what()),
+        Some(code) => Ended::Failed(Fault {
+            text: what(),
+            sqlstate: code.code().to_owned(),
+            detail: error
+                .as_db_error()
+                .and_then(|error| error.detail().map(str::to_owned)),
+        }),
         None => {
             if session.is_closed() || error.is_closed() {
                 Ended::Lost(failure::describe(error))
             } else {
-                Ended::Failed(what())
+                Ended::Failed(Fault {
+                    text: what(),
+                    sqlstate: String::new(),
+                    detail: None,
+                })
             }
         }
     }
@@ -123,4 +198,20 @@ fn ended(session: &Session, error: &tokio_postgres::Error, statement: &str) -> E
 
 fn first_line(statement: &str) -> &str {
     statement.trim().lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_setting_is_read() {
+        assert_eq!(name_of("set search_path = a, b"), Some("search_path"));
+        assert_eq!(
+            name_of("SET maintenance_work_mem='1GB'"),
+            Some("maintenance_work_mem")
+        );
+        assert_eq!(name_of("set my.x to 1"), Some("my.x"));
+        assert_eq!(name_of("select 1"), None);
+    }
 }

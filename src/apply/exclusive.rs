@@ -3,13 +3,19 @@
 //! A session that waits in `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY would
 //! wait for that snapshot: so the lock is tried once, on a session that is idle from then on.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 
+use super::observer::Observer;
 use crate::conn::Session;
 use crate::failure::Failure;
 
 /// First key of dbops's advisory locks: `dbop` in ASCII.
 pub const LOCK_CLASS: i32 = 0x6462_6f70;
+
+/// Shortest and longest pause between two tries, in milliseconds.
+const PAUSE_MS: (u64, u64) = (100, 300);
 
 const HOLDER: &str = include_str!("../../sql/observe/advisory_holder.sql");
 
@@ -37,6 +43,27 @@ impl Area {
 /// # Errors
 /// A refusal (exit 4) that names who holds the lock.
 pub async fn take(session: &Session, area: Area) -> anyhow::Result<()> {
+    take_within(session, area, Duration::ZERO).await
+}
+
+/// The same, trying again for so long while another run holds it: between two tries the session is idle
+/// and holds no snapshot, so a build of the other run never waits for it.
+///
+/// # Errors
+/// A refusal (exit 4) that names who holds the lock.
+pub async fn take_within(session: &Session, area: Area, wait: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + wait;
+    while !try_once(session, area).await? {
+        if Instant::now() >= deadline {
+            return Err(refusal(session, area).await?);
+        }
+        let (shortest, longest) = PAUSE_MS;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(shortest..longest))).await;
+    }
+    Ok(())
+}
+
+async fn try_once(session: &Session, area: Area) -> anyhow::Result<bool> {
     let row = session
         .query_one(
             "select pg_catalog.pg_try_advisory_lock($1, $2) as taken",
@@ -44,9 +71,10 @@ pub async fn take(session: &Session, area: Area) -> anyhow::Result<()> {
         )
         .await
         .context("taking the advisory lock of this area")?;
-    if row.try_get("taken")? {
-        return Ok(());
-    }
+    Ok(row.try_get("taken")?)
+}
+
+async fn refusal(session: &Session, area: Area) -> anyhow::Result<anyhow::Error> {
     let holders = session
         .query(HOLDER, &[&i64::from(LOCK_CLASS), &i64::from(area.object())])
         .await
@@ -66,9 +94,50 @@ pub async fn take(session: &Session, area: Area) -> anyhow::Result<()> {
             )
         }
     };
-    Err(Failure::refused(format!(
+    Ok(Failure::refused(format!(
         "another run of dbops is changing this database: {holder}"
     ))
     .hint("wait for it to end; nothing was touched by this run")
     .into())
+}
+
+/// Looks from outside whether the lock of a long run is still held: the server may have ended the idle
+/// session that holds it.
+pub(super) struct LockGuard {
+    pid: i32,
+}
+
+impl LockGuard {
+    /// Returns a guard where backend `pid` holds the lock on indexes; without it there is nothing to guard.
+    pub(super) async fn find(observer: &Observer, pid: i32) -> anyhow::Result<Option<Self>> {
+        let guard = Self { pid };
+        Ok(guard.held(observer).await?.then_some(guard))
+    }
+
+    /// Returns why the run must not go on.
+    pub(super) async fn check(&self, observer: &Observer) -> Result<(), String> {
+        match self.held(observer).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(
+                "the session that held dbops's advisory lock is gone, so another run may have begun"
+                    .to_owned(),
+            ),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    }
+
+    async fn held(&self, observer: &Observer) -> anyhow::Result<bool> {
+        let object = i64::from(Area::Indexes.object());
+        let rows = observer
+            .session
+            .query(HOLDER, &[&i64::from(LOCK_CLASS), &object])
+            .await
+            .context("reading who holds the advisory lock")?;
+        for row in &rows {
+            if row.try_get::<_, i32>("pid")? == self.pid {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

@@ -5,11 +5,20 @@
 //! statement carries a guard that looks again under the table's own lock.
 
 mod batch;
+mod clear;
+mod concurrent;
 pub mod exclusive;
+mod follow;
+mod forecast;
+mod index_state;
+mod jobs;
 mod observer;
 pub mod outcome;
+mod ready;
 mod run;
 mod step;
+mod watch;
 
+pub use forecast::{Forecast, blockers_forecast};
 pub use outcome::{Blocked, Blocker, BuildProgress, Outcome, Status, StepOutcome, Wait};
 pub use run::{Events, Runner, run, stops_nobody};

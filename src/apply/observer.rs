@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::outcome::{Blocked, Blocker, Wait};
 use crate::changes::changeset::{Lock, LockMode};
@@ -16,7 +16,7 @@ use crate::ident::QualifiedName;
 const INTERVAL: Duration = Duration::from_millis(8);
 
 /// How much earlier than the budget a cancel is sent: a sample, a cancel and a rollback take time.
-const HEAD_START_MS: f64 = 12.0;
+pub(super) const HEAD_START_MS: f64 = 12.0;
 
 const WAITERS: &str = include_str!("../../sql/observe/waiters.sql");
 const HOLDERS: &str = include_str!("../../sql/observe/holders.sql");
@@ -25,12 +25,14 @@ const DETACH_PENDING: &str = include_str!("../../sql/observe/detach_pending.sql"
 
 /// The observer's connection with its statements prepared.
 pub(super) struct Observer {
-    session: Session,
+    pub(super) session: Session,
     waiters: tokio_postgres::Statement,
     /// dbops's own sessions, which are nobody that it keeps waiting.
-    own: Vec<i32>,
+    pub(super) own: Vec<i32>,
     /// Whether this role is not told what other roles' sessions wait for.
-    hidden: bool,
+    pub(super) hidden: bool,
+    /// Prepared when the first build is watched.
+    pub(super) build_sample: OnceCell<tokio_postgres::Statement>,
 }
 
 /// What watching one attempt saw.
@@ -40,10 +42,10 @@ pub(super) struct Watched {
     pub(super) over_budget: bool,
 }
 
-struct Seen {
-    wait: Wait,
-    first_seen: Instant,
-    last_sample: u64,
+pub(super) struct Seen {
+    pub(super) wait: Wait,
+    pub(super) first_seen: Instant,
+    pub(super) last_sample: u64,
 }
 
 impl Observer {
@@ -65,6 +67,7 @@ impl Observer {
             waiters,
             own,
             hidden,
+            build_sample: OnceCell::new(),
         })
     }
 
@@ -195,7 +198,7 @@ impl Observer {
     }
 }
 
-fn blocker(row: &tokio_postgres::Row) -> anyhow::Result<Blocker> {
+pub(super) fn blocker(row: &tokio_postgres::Row) -> anyhow::Result<Blocker> {
     Ok(Blocker {
         pid: row.try_get("pid")?,
         relation: None,
@@ -206,10 +209,11 @@ fn blocker(row: &tokio_postgres::Row) -> anyhow::Result<Blocker> {
         backend_type: row.try_get("backend_type")?,
         transaction_seconds: row.try_get("transaction_seconds")?,
         query_seconds: row.try_get("query_seconds")?,
+        why: None,
     })
 }
 
-fn summarize(mut waits: Vec<Wait>, blocked: &mut Blocked) {
+pub(super) fn summarize(mut waits: Vec<Wait>, blocked: &mut Blocked) {
     waits.sort_by(|a, b| b.waited_ms.total_cmp(&a.waited_ms).then(a.pid.cmp(&b.pid)));
     blocked.count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
     let writers = waits
@@ -246,6 +250,6 @@ fn conflicts(wanted: LockMode, held: &str) -> bool {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }

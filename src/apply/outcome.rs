@@ -113,6 +113,11 @@ pub struct BuildProgress {
 }
 
 /// What other sessions waited behind dbops, as the observer measured it.
+///
+/// During a concurrent build or drop of an index, which ordinary statements pass, these are the readers
+/// and writers that wait for a lock on a table behind maintenance (ALTER TABLE …) that in turn waits for
+/// the build. Such maintenance itself, which the build's own lock lets wait by nature, is named in the
+/// step's remarks and not counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Blocked {
     /// Waits that were seen: a session that waits twice counts twice.
@@ -165,6 +170,9 @@ pub struct Blocker {
     pub transaction_seconds: Option<f64>,
     /// Age of its current statement in seconds.
     pub query_seconds: Option<f64>,
+    /// Why a concurrent build waits for it, in words: an old snapshot, writes to the table …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl Blocked {
@@ -195,12 +203,16 @@ impl Outcome {
             Status::Failed => Exit::PartWay,
             Status::Interrupted => Exit::Interrupted,
         };
-        let worst = self
-            .steps
-            .iter()
+        // Statistics that could not be gathered now, autovacuum gathers later.
+        let counted = || {
+            self.steps
+                .iter()
+                .filter(|step| step.action != Action::AnalyzeTable)
+        };
+        let worst = counted()
             .map(|step| of(step.status))
             .fold(Exit::Done, Exit::worst);
-        let skipped = self.steps.iter().any(|step| step.status == Status::Skipped);
+        let skipped = counted().any(|step| step.status == Status::Skipped);
         // A step is skipped after one that did not succeed, whose code counts; skipped without such a
         // one, the run itself was cut short: a connection was lost between two steps.
         if worst == Exit::Done && skipped {

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, watch};
 
+use super::exclusive::LockGuard;
+use super::jobs;
 use super::observer::Observer;
 use super::outcome::{Blocked, BuildProgress, Outcome, Status, StepOutcome};
 use super::step::{self, Stepper};
@@ -28,10 +30,9 @@ pub trait Events {
 
 /// What a run needs beside the changeset.
 pub struct Runner<'a> {
-    /// Connection that runs the statements.
-    pub writer: Session,
-    /// A second one, for steps that stop nobody (see [`stops_nobody`]); they then run two at a time.
-    pub second_writer: Option<Session>,
+    /// Connections that run the statements, at least one. With two, partition steps that stop nobody (see
+    /// [`stops_nobody`]) run two at a time; steps on indexes of different tables run on all of them.
+    pub writers: Vec<Session>,
     /// Connection that measures.
     pub observer: Session,
     /// Hazards allowed on the command line.
@@ -49,6 +50,7 @@ pub(super) struct Report<'a> {
     history: Mutex<&'a mut History>,
     events: RefCell<&'a mut dyn Events>,
     clock: fn() -> DateTime<Utc>,
+    guard: Option<LockGuard>,
 }
 
 impl Report<'_> {
@@ -62,7 +64,11 @@ impl Report<'_> {
         self.events.borrow_mut().step_waits(step, attempts);
     }
 
-    async fn ended(&self, step: &Step, outcome: &StepOutcome) {
+    pub(super) fn build(&self, step: &Step, progress: &BuildProgress) {
+        self.events.borrow_mut().build_progress(step, progress);
+    }
+
+    pub(super) async fn ended(&self, step: &Step, outcome: &StepOutcome) {
         let mut history = self.history.lock().await;
         history.step_ended(step, outcome, (self.clock)()).await;
         self.events.borrow_mut().step_ended(outcome);
@@ -83,11 +89,12 @@ pub fn stops_nobody(step: &Step) -> bool {
 /// Runs the steps and reports on every one of them, in the changeset's order.
 ///
 /// A step that fails, defers or is refused ends neither the run nor other tables' steps; steps that
-/// need it are skipped. With a second writer, steps that stop nobody come first, two tables at a time:
-/// never two steps of one table, whose locks would meet.
+/// need it are skipped. With a second writer, partition steps that stop nobody come first, two tables at a
+/// time: never two steps of one table, whose locks would meet. Steps on indexes come last, those on
+/// different tables side by side.
 ///
 /// # Errors
-/// Only when the observer cannot be prepared, before anything ran.
+/// Only when there is no writer or the observer cannot be prepared, before anything ran.
 pub async fn run(
     runner: Runner<'_>,
     changeset: &Changeset,
@@ -96,48 +103,71 @@ pub async fn run(
 ) -> anyhow::Result<Outcome> {
     let started_at = (runner.clock)();
     let run = history.run_id();
-    let own = std::iter::once(&runner.writer)
-        .chain(&runner.second_writer)
-        .map(|writer| writer.backend_pid())
+    let lock_pid = history.backend_pid();
+    let own = runner
+        .writers
+        .iter()
+        .chain([&runner.observer])
+        .map(|session| session.backend_pid())
+        .chain([lock_pid])
         .collect();
     let observer = Observer::new(runner.observer, own).await?;
-    let stepper = |writer| Stepper {
-        writer,
-        observer: &observer,
-        deadlock_timeout_ms: runner.deadlock_timeout_ms,
-        interrupt: runner.interrupt.clone(),
-        lost: None,
-        pending: BTreeSet::new(),
+    let mut steppers: Vec<Stepper<'_>> = runner
+        .writers
+        .into_iter()
+        .map(|writer| Stepper {
+            writer,
+            observer: &observer,
+            deadlock_timeout_ms: runner.deadlock_timeout_ms,
+            interrupt: runner.interrupt.clone(),
+            lost: None,
+            pending: BTreeSet::new(),
+        })
+        .collect();
+    let (indexes, others): (Vec<&Step>, Vec<&Step>) = changeset
+        .steps
+        .iter()
+        .partition(|step| step.action.is_of_indexes());
+    let guard = match indexes.is_empty() {
+        true => None,
+        false => LockGuard::find(&observer, lock_pid).await?,
     };
     let report = Report {
         history: Mutex::new(history),
         events: RefCell::new(events),
         clock: runner.clock,
+        guard,
     };
-    let mut first = stepper(runner.writer);
     let mut done: BTreeMap<u32, StepOutcome> = BTreeMap::new();
-    if let Some(writer) = runner.second_writer {
-        let mut second = stepper(writer);
-        let mut by_table: BTreeMap<&QualifiedName, Vec<&Step>> = BTreeMap::new();
-        for step in changeset.steps.iter().filter(|step| stops_nobody(step)) {
-            by_table.entry(&step.table).or_default().push(step);
+    match steppers.as_mut_slice() {
+        [] => anyhow::bail!("a run needs a connection that writes"),
+        [first, rest @ ..] => {
+            if let Some(second) = rest.first_mut() {
+                let mut by_table: BTreeMap<&QualifiedName, Vec<&Step>> = BTreeMap::new();
+                for step in others.iter().filter(|step| stops_nobody(step)) {
+                    by_table.entry(&step.table).or_default().push(step);
+                }
+                let queue = RefCell::new(by_table.into_values());
+                let (mine, others) = tokio::join!(
+                    work(first, &queue, runner.allowed, &report),
+                    work(second, &queue, runner.allowed, &report)
+                );
+                done.extend(
+                    mine.into_iter()
+                        .chain(others)
+                        .map(|outcome| (outcome.id, outcome)),
+                );
+            }
+            for step in others {
+                if !done.contains_key(&step.id) {
+                    let outcome = one(first, step, &done, runner.allowed, &report).await;
+                    done.insert(step.id, outcome);
+                }
+            }
         }
-        let queue = RefCell::new(by_table.into_values());
-        let (mine, others) = tokio::join!(
-            work(&mut first, &queue, runner.allowed, &report),
-            work(&mut second, &queue, runner.allowed, &report)
-        );
-        done.extend(
-            mine.into_iter()
-                .chain(others)
-                .map(|outcome| (outcome.id, outcome)),
-        );
     }
-    for step in &changeset.steps {
-        if !done.contains_key(&step.id) {
-            let outcome = one(&mut first, step, &done, runner.allowed, &report).await;
-            done.insert(step.id, outcome);
-        }
+    if !indexes.is_empty() {
+        done = jobs::run(&mut steppers, indexes, done, runner.allowed, &report).await;
     }
     let steps: Vec<StepOutcome> = done.into_values().collect();
     let mut blocked = Blocked::default();
@@ -175,13 +205,19 @@ async fn work<'a>(
     outcomes
 }
 
-async fn one(
+pub(super) async fn one(
     stepper: &mut Stepper<'_>,
     step: &Step,
     before: &BTreeMap<u32, StepOutcome>,
     allowed: &[Hazard],
     report: &Report<'_>,
 ) -> StepOutcome {
+    if step.action.is_of_indexes()
+        && let Some(guard) = &report.guard
+        && let Err(why) = guard.check(stepper.observer).await
+    {
+        stepper.lost.get_or_insert(why);
+    }
     let outcome = match why_not(step, before, stepper, allowed) {
         Some(outcome) => outcome,
         None => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use super::batch::{self, Ended};
+use super::batch::{self, Ended, Fault};
 use super::observer::{Observer, Watched};
 use super::outcome::{Blocked, Blocker, Status, StepOutcome};
 use super::run::Report;
@@ -18,7 +18,7 @@ use crate::ident::QualifiedName;
 /// then the step's own work, not the wait for the lock, that is longer than the budget.
 const MAX_OVER_BUDGET: u32 = 3;
 /// Deadlocks before the step is deferred.
-const MAX_DEADLOCKS: u32 = 3;
+pub(super) const MAX_DEADLOCKS: u32 = 3;
 /// Shortest and longest pause between two attempts, in milliseconds; the longest after a minute's polling.
 const PAUSE_MS: (u64, u64) = (8, 120);
 
@@ -35,7 +35,7 @@ pub(super) struct Stepper<'a> {
 }
 
 /// What a way led to.
-enum Verdict {
+pub(super) enum Verdict {
     Ended(Status, Option<String>),
     /// Its time is up; the next way may do better.
     Starved(String),
@@ -43,6 +43,15 @@ enum Verdict {
 
 impl Stepper<'_> {
     pub(super) async fn run(&mut self, step: &Step, report: &Report<'_>) -> StepOutcome {
+        if step.action == Action::AwaitBuild {
+            return self.follow(step, report).await;
+        }
+        match step.ways.as_slice() {
+            [way] if way.acquire == Acquire::Concurrent && step.action.is_of_indexes() => {
+                return self.concurrently(step, way, report).await;
+            }
+            _ => {}
+        }
         let mut outcome = blank(step, Status::Deferred);
         let began = Instant::now();
         let give_up_after = Duration::from_millis(step.budget.give_up_after.0);
@@ -97,7 +106,10 @@ impl Stepper<'_> {
                     .to_owned(),
             );
         }
-        if outcome.status != Status::Done && outcome.way == Some(Acquire::Concurrent) {
+        if outcome.status != Status::Done
+            && outcome.way == Some(Acquire::Concurrent)
+            && !step.action.is_of_indexes()
+        {
             self.after_concurrent(step, &mut outcome).await;
         }
         outcome
@@ -204,7 +216,9 @@ impl Stepper<'_> {
                         Some(format!("the connection was lost: {why}")),
                     );
                 }
-                Ended::Failed(why) => return Verdict::Ended(Status::Failed, Some(why)),
+                Ended::Failed(fault) => {
+                    return Verdict::Ended(Status::Failed, Some(fault.text));
+                }
                 Ended::Changed(why) => {
                     return Verdict::Ended(
                         Status::Failed,
@@ -292,7 +306,7 @@ impl Stepper<'_> {
                     Some(format!("the connection was lost: {why}")),
                 ))
             }
-            Ended::Failed(why) | Ended::Changed(why) => {
+            Ended::Failed(Fault { text: why, .. }) | Ended::Changed(why) => {
                 Some(Verdict::Ended(Status::Failed, Some(why)))
             }
         }
@@ -364,7 +378,7 @@ impl Stepper<'_> {
 
     /// Waits between two attempts: with jitter, longer the longer it has been tried; after a short
     /// wait in the queue long enough for those behind to pass.
-    async fn pause(&self, acquire: Acquire, attempts: u32) {
+    pub(super) async fn pause(&self, acquire: Acquire, attempts: u32) {
         let (shortest, longest) = PAUSE_MS;
         let base = match acquire {
             Acquire::NoWait => (shortest + u64::from(attempts) / 16).min(longest),
@@ -380,7 +394,10 @@ impl Stepper<'_> {
 }
 
 /// Cancels by a cancel request until the statement ends: one request can come too early.
-async fn cancel(writer: &Session, running: &mut (impl Future<Output = Ended> + Unpin)) -> Ended {
+pub(super) async fn cancel(
+    writer: &Session,
+    running: &mut (impl Future<Output = Ended> + Unpin),
+) -> Ended {
     loop {
         // A request that cannot be sent is repeated; the statement also ends with the connection.
         let _ = writer.cancel().await;
@@ -391,7 +408,7 @@ async fn cancel(writer: &Session, running: &mut (impl Future<Output = Ended> + U
     }
 }
 
-async fn raised(interrupt: &mut watch::Receiver<bool>) {
+pub(super) async fn raised(interrupt: &mut watch::Receiver<bool>) {
     if interrupt.wait_for(|raised| *raised).await.is_err() {
         // Nobody is left who could raise it.
         std::future::pending::<()>().await;
@@ -421,6 +438,6 @@ pub(super) fn blank(step: &Step, status: Status) -> StepOutcome {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! The exact SQL of a step: used to show it and to run it, so that both are the same text.
 
 use super::changeset::{Acquire, Lock, Step, Way};
+use crate::ident::QualifiedName;
 
 /// Below this a `lock_timeout` could expire before the server has even looked.
 const SHORTEST_LOCK_TIMEOUT_MS: u64 = 5;
@@ -36,6 +37,14 @@ pub fn attempt(step: &Step, way: &Way, deadlock_timeout_ms: i64) -> Attempt {
         ),
         "set local client_min_messages = 'warning'".to_owned(),
     ];
+    // A transaction has its settings to itself.
+    settings.extend(way.settings.iter().map(|setting| {
+        let rest = setting.trim_start();
+        match rest.get(..4) {
+            Some(set) if set.eq_ignore_ascii_case("set ") => format!("set local {}", &rest[4..]),
+            _ => setting.clone(),
+        }
+    }));
     match way.acquire {
         Acquire::NoWait | Acquire::ShortWait => {
             let nowait = if way.acquire == Acquire::NoWait {
@@ -70,12 +79,7 @@ pub fn attempt(step: &Step, way: &Way, deadlock_timeout_ms: i64) -> Attempt {
 
 /// Returns the transaction of one preparing statement.
 pub fn prepare(step: &Step, statements: &[String], deadlock_timeout_ms: i64) -> Attempt {
-    let lock_timeout = step
-        .budget
-        .max_block
-        .0
-        .min(below(deadlock_timeout_ms))
-        .max(SHORTEST_LOCK_TIMEOUT_MS);
+    let lock_timeout = short_wait_ms(step.budget.max_block.0, deadlock_timeout_ms);
     let mut all = vec![
         "begin".to_owned(),
         "set local search_path = ''".to_owned(),
@@ -89,6 +93,29 @@ pub fn prepare(step: &Step, statements: &[String], deadlock_timeout_ms: i64) -> 
         statements: all,
         transaction: true,
     }
+}
+
+/// Returns the transaction that finds out whether a concurrent statement would get the table's lock at
+/// once: it queues nobody, and its own lock is gone with its end.
+pub fn probe(table: &QualifiedName) -> Attempt {
+    Attempt {
+        statements: vec![
+            "begin".to_owned(),
+            format!(
+                "lock table only {} in share update exclusive mode nowait",
+                table.sql()
+            ),
+            "commit".to_owned(),
+        ],
+        transaction: true,
+    }
+}
+
+/// Returns the longest time in milliseconds that a wait for a table's lock may take.
+pub fn short_wait_ms(max_block_ms: u64, deadlock_timeout_ms: i64) -> u64 {
+    max_block_ms
+        .min(below(deadlock_timeout_ms))
+        .max(SHORTEST_LOCK_TIMEOUT_MS)
 }
 
 /// Session settings around a concurrent statement: its waits are bounded by a client-side clock, because

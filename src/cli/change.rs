@@ -460,8 +460,7 @@ pub(super) async fn execute(
     let mut history = History::begin(lock, changeset, context.history_file(), clock()).await;
     let mut progress = Progress::new(changeset.steps.len());
     let runner = Runner {
-        writer,
-        second_writer,
+        writers: std::iter::once(writer).chain(second_writer).collect(),
         observer,
         allowed,
         deadlock_timeout_ms: catalog.server.deadlock_timeout_ms,

@@ -116,6 +116,11 @@ impl History {
         Ok(row.try_get("id")?)
     }
 
+    /// Returns the server process of the session that holds the advisory lock.
+    pub fn backend_pid(&self) -> i32 {
+        self.session.backend_pid()
+    }
+
     /// Returns the run's number, where it is recorded in the database.
     pub fn run_id(&self) -> Option<i64> {
         match self.sink {

@@ -41,6 +41,9 @@ fn render_step(out: &mut String, step: &StepOutcome) {
     for blocker in &step.blockers {
         let _ = writeln!(out, "            blocked by {}", blocker_text(blocker));
     }
+    for remark in &step.remarks {
+        let _ = writeln!(out, "            {}", clean(remark));
+    }
     if let Some(remedy) = &step.remedy {
         let _ = writeln!(out, "            what to do: {}", clean(remedy));
     }
@@ -63,6 +66,9 @@ fn blocker_text(blocker: &Blocker) -> String {
     }
     if let (Some(mode), Some(relation)) = (&blocker.mode, &blocker.relation) {
         let _ = write!(text, ", holds {mode} on {}", clean(relation));
+    }
+    if let Some(why) = &blocker.why {
+        let _ = write!(text, ": {}", clean(why));
     }
     text
 }

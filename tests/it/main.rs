@@ -57,6 +57,7 @@ mod ensure;
 mod ensure_bounds;
 mod golden;
 mod hostile;
+mod index_build;
 mod init;
 mod listing;
 mod locks;
@@ -88,6 +89,7 @@ const MODULES: &[&Module] = &[
     &ensure_bounds::MODULE,
     &golden::MODULE,
     &hostile::MODULE,
+    &index_build::MODULE,
     &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,

@@ -1,0 +1,256 @@
+//! Before a concurrent statement is sent: the table is waited for without ever queueing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::batch::{self, Ended};
+use super::concurrent::Stop;
+use super::index_state::Before;
+use super::outcome::{Status, StepOutcome};
+use super::run::Report;
+use super::step::Stepper;
+use super::watch::Pace;
+use crate::changes::changeset::{Action, IndexChange, Lock, LockMode, Step};
+use crate::changes::script;
+use crate::ident::QualifiedName;
+
+/// A transaction younger than this is waited for by the drop itself.
+const SHORT_TRANSACTION_SECONDS: f64 = 1.0;
+/// Pause between two looks at who holds locks on a table.
+const LOOK: Duration = Duration::from_millis(150);
+
+/// What is left of a step's two clocks.
+pub(super) struct Clocks {
+    /// For locks.
+    pub(super) locks: Duration,
+    /// For open transactions and for builds of others.
+    pub(super) patience: Duration,
+}
+
+impl Stepper<'_> {
+    /// Waits for the table and reads what is there before the statement is sent.
+    pub(super) async fn before(
+        &mut self,
+        step: &Step,
+        change: &IndexChange,
+        clocks: &mut Clocks,
+        outcome: &mut StepOutcome,
+        report: &Report<'_>,
+    ) -> Result<Before, Stop> {
+        if step.action == Action::DropIndex {
+            self.look_before_drop(change, outcome).await?;
+            self.lockers_gone(step, change, clocks, outcome, report)
+                .await?;
+        }
+        self.free(step, &change.table, clocks, outcome, report)
+            .await?;
+        let read = async {
+            anyhow::Ok(match step.action {
+                Action::AnalyzeTable => Before::default(),
+                _ => Before {
+                    state: self.observer.index_state(change).await?,
+                    invalid: self.observer.invalid_indexes(&change.table).await?,
+                },
+            })
+        };
+        let before = read.await.map_err(|error| self.blind(&error))?;
+        let planned = match (step.action, before.state) {
+            (Action::CreateIndex, Some(_)) => Some("is there already"),
+            (Action::ReindexIndex, None) => Some("is not there any more"),
+            (Action::ReindexIndex, Some(state)) if !state.of_table => {
+                Some("is not an index of its table any more")
+            }
+            _ => None,
+        };
+        match planned {
+            Some(what) => {
+                outcome.remedy = Some("run the same command again: it computes anew".to_owned());
+                Err(Stop::failed(format!(
+                    "{} {what}; nothing was changed",
+                    change.name
+                )))
+            }
+            None => Ok(before),
+        }
+    }
+
+    async fn look_before_drop(
+        &mut self,
+        change: &IndexChange,
+        outcome: &mut StepOutcome,
+    ) -> Result<(), Stop> {
+        match self.observer.index_state(change).await {
+            Ok(None) => {
+                outcome
+                    .remarks
+                    .push(format!("{} was gone already", change.name));
+                Err(Stop::done())
+            }
+            Ok(Some(state)) if !state.of_table => Err(Stop::failed(format!(
+                "{} is not an index of {} any more; nothing was changed",
+                change.name, change.table
+            ))),
+            Ok(Some(_)) => Ok(()),
+            Err(error) => Err(self.blind(&error)),
+        }
+    }
+
+    /// Waits until no long transaction holds a lock on the table or the index: a drop that is cancelled
+    /// while it waits for one has made the index invalid already.
+    async fn lockers_gone(
+        &mut self,
+        step: &Step,
+        change: &IndexChange,
+        clocks: &mut Clocks,
+        outcome: &mut StepOutcome,
+        report: &Report<'_>,
+    ) -> Result<(), Stop> {
+        let names = [change.table.clone(), change.name.clone()];
+        let mut first_seen = BTreeMap::<String, Instant>::new();
+        let mut looks = 0;
+        loop {
+            let began = Instant::now();
+            let lockers = self
+                .observer
+                .lockers(&names)
+                .await
+                .map_err(|error| self.blind(&error))?;
+            first_seen.retain(|known, _| lockers.iter().any(|(name, _)| name == known));
+            let mut long = Vec::new();
+            for (name, blocker) in lockers {
+                let seen = first_seen.entry(name).or_insert(began);
+                let age = blocker
+                    .transaction_seconds
+                    .unwrap_or_else(|| seen.elapsed().as_secs_f64());
+                // A prepared transaction, or one of a session that this role is not told of, may be old.
+                let unknown = blocker.transaction_seconds.is_none();
+                if unknown || age >= SHORT_TRANSACTION_SECONDS {
+                    long.push(blocker);
+                }
+            }
+            if long.is_empty() {
+                return Ok(());
+            }
+            outcome.blockers = long;
+            if clocks.patience.is_zero() {
+                return Err(Stop::deferred(format!(
+                    "open transactions that use {} did not end within {}",
+                    change.table, step.budget.patience
+                )));
+            }
+            looks += 1;
+            report.waits(step, looks);
+            self.wait_a_little(LOOK).await?;
+            clocks.patience = clocks.patience.saturating_sub(began.elapsed());
+        }
+    }
+
+    /// Waits until the table's lock would be granted at once, without ever queueing for it: behind a
+    /// queued lock everybody else would queue too.
+    pub(super) async fn free(
+        &mut self,
+        step: &Step,
+        table: &QualifiedName,
+        clocks: &mut Clocks,
+        outcome: &mut StepOutcome,
+        report: &Report<'_>,
+    ) -> Result<(), Stop> {
+        let probe = script::probe(table);
+        let wanted = [Lock {
+            relation: table.clone(),
+            mode: LockMode::ShareUpdateExclusive,
+            why: "table".to_owned(),
+            only: true,
+            explicit: true,
+        }];
+        let mut tries = 0_u64;
+        let mut followed = false;
+        let mut pace = Pace::default();
+        loop {
+            let began = Instant::now();
+            match batch::run(&self.writer, &probe).await {
+                Ended::Done => return Ok(()),
+                Ended::NoLock | Ended::Cancelled | Ended::Deadlock => {}
+                // Materialized views cannot be locked by LOCK, and an owner may have given up the right.
+                Ended::Failed(fault) if matches!(fault.sqlstate.as_str(), "42809" | "42501") => {
+                    let holders = self
+                        .observer
+                        .holders(self.writer.backend_pid(), &wanted)
+                        .await
+                        .map_err(|error| self.blind(&error))?;
+                    if holders.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Ended::Failed(fault) => return Err(Stop::failed(fault.text)),
+                Ended::Changed(why) => return Err(Stop::failed(why)),
+                Ended::Lost(why) => {
+                    self.lost = Some(why.clone());
+                    return Err(Stop::failed(format!("the connection was lost: {why}")));
+                }
+            }
+            tries += 1;
+            let build = self
+                .observer
+                .foreign_build(table)
+                .await
+                .map_err(|error| self.blind(&error))?;
+            let pause = match &build {
+                Some(build) => {
+                    if !followed {
+                        followed = true;
+                        outcome.remarks.push(format!(
+                            "waited for the build of another session on {table} (pid {}, application `{}`)",
+                            build.by.pid,
+                            build.by.application.as_deref().unwrap_or("(hidden)")
+                        ));
+                    }
+                    report.build(step, &pace.progress(build, Vec::new()));
+                    LOOK
+                }
+                None => Duration::from_millis(8 + (tries / 16).min(100) + fastrand::u64(0..16)),
+            };
+            let over = match &build {
+                Some(_) => clocks.patience.is_zero(),
+                None => clocks.locks.is_zero(),
+            };
+            if over {
+                outcome.blockers = match build {
+                    Some(build) => vec![build.by],
+                    None => self
+                        .observer
+                        .holders(self.writer.backend_pid(), &wanted)
+                        .await
+                        .unwrap_or_default(),
+                };
+                let (what, time) = match followed {
+                    true => ("another session's build on", step.budget.patience),
+                    false => ("the lock on", step.budget.give_up_after),
+                };
+                return Err(Stop::deferred(format!(
+                    "{what} {table} was not free within {time}"
+                )));
+            }
+            if tries.is_multiple_of(8) {
+                report.waits(step, u32::try_from(tries).unwrap_or(u32::MAX));
+            }
+            self.wait_a_little(pause).await?;
+            let clock = match build {
+                Some(_) => &mut clocks.patience,
+                None => &mut clocks.locks,
+            };
+            *clock = clock.saturating_sub(began.elapsed());
+        }
+    }
+
+    async fn wait_a_little(&mut self, pause: Duration) -> Result<(), Stop> {
+        self.sleep(pause).await;
+        if *self.interrupt.borrow() {
+            return Err(Stop::new(
+                Status::Interrupted,
+                "interrupted while it waited; nothing was changed".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}

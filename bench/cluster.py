@@ -70,7 +70,8 @@ def server_bin():
 class Cluster:
     """A cluster of its own in a temporary folder, reached by its socket, removed at the end."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = {**SETTINGS, **settings}
         self.bin = server_bin()
         self.home = tempfile.mkdtemp(prefix="dbops-bench-")
         self.data, self.log = f"{self.home}/data", f"{self.home}/log"
@@ -85,7 +86,7 @@ class Cluster:
         try:
             self._server("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C")
             with open(f"{self.data}/postgresql.conf", "a", encoding="utf-8") as conf:
-                conf.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+                conf.writelines(f"{name} = {value}\n" for name, value in self.settings.items())
                 conf.write(f"unix_socket_directories = '{self.socket_dir}'\nport = {self.port}\n")
             self._server("pg_ctl", "-D", self.data, "-l", self.log, "-w", "start")
         except BaseException:
@@ -97,6 +98,18 @@ class Cluster:
         if os.path.exists(f"{self.data}/postmaster.pid"):
             self._server("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def restart(self):
+        """Empties the server's own caches; the system's cache of its files stays."""
+        self._server("pg_ctl", "-D", self.data, "-l", self.log, "-m", "fast", "-w", "restart")
+
+    def set(self, **settings):
+        """Changes settings of the whole cluster; None takes one back."""
+        with Session(self, "postgres") as session:
+            for name, value in settings.items():
+                session.query(f"alter system reset {name}" if value is None else f"alter system set {name} = '{value}'")
+            session.query("select pg_reload_conf()")
+        time.sleep(0.2)  # every backend reads it when it comes to its next statement
 
     def _server(self, program, *arguments):
         done = subprocess.run(
@@ -157,9 +170,9 @@ class Dbops:
     def __call__(self, database, plan, *words, env=None):
         return run(self.command(database, plan, *words), env=env)
 
-    def works(self):
-        """Whether the binary knows the commands measured."""
-        return run([self.path, "partitions", "ensure", "--help"]).code == 0
+    def knows(self, *words):
+        """Whether the binary knows a command."""
+        return run([self.path, *words, "--help"]).code == 0
 
     def plan(self, name, text):
         path = f"{self.cluster.home}/{name}.yaml"

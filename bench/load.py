@@ -1,4 +1,4 @@
-"""The load of bars 3 to 5: two writers, two readers that scan all partitions, one open reader; stalls by pgbench's own logs."""
+"""The load of bars 3 to 5 and 25: two writers, two readers that scan all partitions, one open reader; stalls by pgbench's own logs."""
 
 import contextlib
 import glob
@@ -50,8 +50,9 @@ def template(cluster, name, past, default=False, rows=200_000, partman=None):
     cluster.sql(name, "vacuum analyze")
 
 
-def measure(cluster, database, contestant, hold=HOLD_SECONDS):
-    """Runs the contestant one second after an open reader began, under load; returns (Ran, Stalls)."""
+@contextlib.contextmanager
+def running(cluster, database, seconds=120):
+    """pgbench's writers and readers, warmed up; gives the prefix of their logs, complete when the block has ended."""
     logs, jobs = f"{cluster.home}/load", []
     for old in glob.glob(f"{logs}.*"):
         subprocess.run(["rm", "-f", old], check=True)
@@ -60,17 +61,13 @@ def measure(cluster, database, contestant, hold=HOLD_SECONDS):
         with open(path, "w", encoding="utf-8") as file:
             file.write(script)
         jobs.append(subprocess.Popen(
-            [f"{cluster.bin}/pgbench", "-n", "-c", str(clients), "-j", str(clients), "-R", str(rate), "-T", "120",
+            [f"{cluster.bin}/pgbench", "-n", "-c", str(clients), "-j", str(clients), "-R", str(rate), "-T", str(seconds),
              "-l", "--log-prefix", f"{logs}.{kind}", "-f", path, cluster.url(database)],
             cwd=cluster.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))
     try:
         time.sleep(3)
-        with open_reader(cluster, database, hold):
-            time.sleep(1)
-            began = time.time()
-            ran = contestant(database)
-            ended = time.time()
+        yield logs
         # pgbench writes its log in blocks of 4 kB and loses the last one when it is ended; at the
         # lowest rate above a block fills in 2.5 s. Whatever was stalled must be on disk by then.
         time.sleep(5)
@@ -79,7 +76,60 @@ def measure(cluster, database, contestant, hold=HOLD_SECONDS):
             job.terminate()
         for job in jobs:
             job.wait()
+
+
+def measure(cluster, database, contestant, hold=HOLD_SECONDS):
+    """Runs the contestant one second after an open reader began, under load; returns (Ran, Stalls)."""
+    with running(cluster, database) as logs:
+        with open_reader(cluster, database, hold):
+            time.sleep(1)
+            began = time.time()
+            ran = contestant(database)
+            ended = time.time()
     return ran, stalls(logs, began, ended)
+
+
+def series(cluster, database, steps):
+    """Runs steps one after the other under one load, beside a reader that comes back; returns {name: (Ran, Stalls)}."""
+    windows = {}
+    with running(cluster, database, seconds=600) as logs:
+        with returning_reader(cluster, database) as reading:
+            for name, step in steps:
+                time.sleep(3)
+                # Every contestant meets the reader in the same place: just in, its snapshot kept.
+                reading.clear()
+                reading.wait()
+                time.sleep(0.2)
+                began = time.time()
+                ran = step(database)
+                windows[name] = (ran, began, time.time())
+    return {name: (ran, stalls(logs, began, ended)) for name, (ran, began, ended) in windows.items()}
+
+
+@contextlib.contextmanager
+def returning_reader(cluster, database, hold=1.5, pause=0.5):
+    """A session that reads the whole table and then idles in its transaction, again and again, by turns with and without
+    its snapshot kept; gives an event that is set whenever it has read and keeps its snapshot."""
+    stop, reading = threading.Event(), threading.Event()
+
+    def work():
+        with Session(cluster, database, "bench-idle-reader") as session:
+            while not stop.is_set():
+                for level in ("repeatable read", "read committed"):
+                    session.query(f"begin isolation level {level}; select count(*) from events")
+                    if level == "repeatable read":
+                        reading.set()
+                    stop.wait(hold)
+                    session.query("commit")
+                    stop.wait(pause)
+
+    reader = threading.Thread(target=work)
+    reader.start()
+    try:
+        yield reading
+    finally:
+        stop.set()
+        reader.join()
 
 
 @contextlib.contextmanager

@@ -63,5 +63,5 @@ def write(number, title, when, text):
     old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     sections = dict(re.findall(r"<!-- bar (\w+) -->\n(.*?)<!-- end -->\n", old, re.S))
     sections[str(number)] = f"## {number}. {title}\n\n{text.strip()}\n\nMeasured {when}.\n"
-    body = "".join(f"\n<!-- bar {key} -->\n{sections[key]}<!-- end -->\n" for key in sorted(sections))
+    body = "".join(f"\n<!-- bar {key} -->\n{sections[key]}<!-- end -->\n" for key in sorted(sections, key=int))
     RESULTS.write_text(HEAD + body, encoding="utf-8")

@@ -40,9 +40,11 @@ pub fn pick(query: &Query, server_version_num: i32) -> &'static str {
 
 macro_rules! catalog_query {
     ($file:literal) => {
-        include_str!(concat!("../sql/catalog/", $file))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/catalog/", $file))
     };
 }
+
+pub mod indexes;
 
 /// The server and the role.
 pub static SERVER: Query = Query {
@@ -339,7 +341,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 18] = [
+pub static ALL: [&Query; 28] = [
     &COLUMNS,
     &DEFAULT_GRANTS,
     &DEPENDENTS,
@@ -347,6 +349,16 @@ pub static ALL: [&Query; 18] = [
     &EXTENSIONS,
     &FOREIGN_KEYS,
     &GRANTS,
+    &indexes::BUILDS,
+    &indexes::COLUMNS,
+    &indexes::FOREIGN_KEYS,
+    &indexes::LIST,
+    &indexes::NAMES,
+    &indexes::OPCLASSES,
+    &indexes::STATISTICS,
+    &indexes::TABLES,
+    &indexes::TABLESPACES,
+    &indexes::USAGE,
     &INVALID_INDEXES,
     &NAMES,
     &OTHERS,

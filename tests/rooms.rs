@@ -9,7 +9,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     (
         "tokio_postgres",
         &[
-            "apply/", "catalog/", "conn/", "history/", "sandbox/", "sql.rs",
+            "apply/", "catalog/", "conn/", "history/", "sandbox/", "sql.rs", "sql/",
         ],
     ),
     ("simple_query", &["apply/batch.rs", "conn/", "sandbox/"]),

@@ -2,13 +2,16 @@
 //!
 //! Rows become structs here and nowhere else; nothing here decides anything. No query takes a lock
 //! above ACCESS SHARE on a user's table; [`read`] without sizes takes none at all, but for a moment on
-//! tables with a row security policy or an expression in their key.
+//! tables with a row security policy or an expression in their key. [`indexes::read`] takes ACCESS SHARE.
 
 mod answer;
 mod detached;
 pub mod fingerprint;
 mod foreign_keys;
+mod index_builds;
+mod index_list;
 pub mod index_model;
+pub mod indexes;
 pub mod model;
 mod others;
 mod partitions;

@@ -58,6 +58,7 @@ mod ensure_bounds;
 mod golden;
 mod hostile;
 mod index_build;
+mod index_catalog;
 mod init;
 mod listing;
 mod locks;
@@ -90,6 +91,7 @@ const MODULES: &[&Module] = &[
     &golden::MODULE,
     &hostile::MODULE,
     &index_build::MODULE,
+    &index_catalog::MODULE,
     &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,

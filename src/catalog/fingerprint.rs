@@ -104,6 +104,11 @@ fn numbered<T>(list: &[T]) -> impl Iterator<Item = (usize, &T)> {
 }
 
 fn sorted(facts: Vec<String>) -> Vec<String> {
+    lines(&facts)
+}
+
+/// Returns facts as they are compared: each on one line, sorted.
+pub(crate) fn lines(facts: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = facts.iter().map(|fact| one_line(fact)).collect();
     lines.sort();
     lines

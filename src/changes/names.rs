@@ -135,7 +135,7 @@ pub fn to_char_formats(template: &str) -> (Option<String>, String) {
 }
 
 /// Joins the three parts, cutting the middle one to fit.
-fn fit(head: &str, middle: &str, tail: &str) -> String {
+pub(super) fn fit(head: &str, middle: &str, tail: &str) -> String {
     let whole = format!("{head}{middle}{tail}");
     if whole.len() <= MAX_NAME_BYTES {
         return whole;

@@ -1,0 +1,374 @@
+//! Each declared index becomes a unit of steps that depend on each other; here the units are put in order, what
+//! a foreign build forbids is held back, and the whole becomes a draft.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::{Context, Entry};
+use super::{checks, drops, online, preconditions, steps};
+use crate::catalog::index_model::{ArbiterQuestion, DuplicateQuestion, IndexedTable, TableKind};
+use crate::changes::changeset::{Action, Note, Refusal, Step};
+use crate::changes::inputs::Draft;
+use crate::ident::QualifiedName;
+
+/// When a unit runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    /// Waits and changes that build nothing.
+    First,
+    /// Builds of plain columns.
+    Plain,
+    /// Builds with a predicate or an expression: while one of them runs, every other build of the database waits
+    /// for it, whatever the version; so they come last.
+    Partial,
+    /// Drops: what replaces them is there by then.
+    Drops,
+}
+
+/// A step with the steps of its unit that must be done before.
+#[derive(Debug, Clone)]
+pub(super) struct Planned {
+    pub(super) step: Step,
+    /// Place in the unit of the step that must succeed before.
+    after: Option<usize>,
+    /// Whether every step of the unit before it must be there.
+    needs_all: bool,
+}
+
+/// The steps of one entry.
+#[derive(Debug, Clone)]
+pub(super) struct Unit {
+    turn: Turn,
+    steps: Vec<Planned>,
+    /// An index of another unit that must be built before the first step.
+    after_index: Option<QualifiedName>,
+}
+
+impl Unit {
+    pub(super) fn new(turn: Turn) -> Self {
+        Self {
+            turn,
+            steps: Vec::new(),
+            after_index: None,
+        }
+    }
+
+    /// Adds a step that needs the one before it.
+    pub(super) fn then(&mut self, step: Step) -> usize {
+        let after = self.steps.len().checked_sub(1);
+        self.add(step, after)
+    }
+
+    /// Adds a step that needs the given one, or none.
+    pub(super) fn add(&mut self, step: Step, after: Option<usize>) -> usize {
+        self.steps.push(Planned {
+            step,
+            after,
+            needs_all: false,
+        });
+        self.steps.len() - 1
+    }
+
+    #[expect(dead_code, reason = "for partitioned tables")]
+    /// Adds a step that makes sense only when all steps of the unit before it are done.
+    pub(super) fn at_the_end(&mut self, step: Step) -> usize {
+        let at = self.then(step);
+        if let Some(planned) = self.steps.get_mut(at) {
+            planned.needs_all = true;
+        }
+        at
+    }
+
+    /// Lets the unit wait for an index that another unit builds.
+    pub(super) fn once_built(&mut self, index: QualifiedName) {
+        self.after_index = Some(index);
+    }
+
+    pub(super) fn has(&self, action: Action) -> bool {
+        self.steps
+            .iter()
+            .any(|planned| planned.step.action == action)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(super) fn turn(&mut self, turn: Turn) {
+        self.turn = turn;
+    }
+}
+
+/// What was found for all entries.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    pub(super) units: Vec<Unit>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) notes: Vec<Note>,
+    /// Asked before unique indexes are built.
+    pub(super) duplicates: Vec<DuplicateQuestion>,
+    /// Asked before unique indexes are dropped.
+    pub(super) arbiters: Vec<ArbiterQuestion>,
+    /// Live indexes that an entry has taken for its own under another name.
+    pub(super) taken: BTreeSet<QualifiedName>,
+    /// Tables that were searched for what REINDEX CONCURRENTLY left behind.
+    pub(super) searched: BTreeSet<QualifiedName>,
+}
+
+impl Plans {
+    pub(super) fn push(&mut self, unit: Unit) {
+        if !unit.is_empty() {
+            self.units.push(unit);
+        }
+    }
+}
+
+/// Plans every entry.
+pub(super) fn planned(context: &Context<'_>) -> Plans {
+    let mut plans = Plans::default();
+    let mut names = BTreeSet::new();
+    for declared in context.inputs.declared {
+        let entry = Entry::declared(declared);
+        if !names.insert(&declared.name) {
+            plans.refusals.push(entry.refusal(
+                "declared-twice",
+                format!("{} is declared more than once", declared.name),
+                vec!["keep one of the entries".to_owned()],
+            ));
+            continue;
+        }
+        let checked = checks::table(context, &entry, &declared.spec.table).and_then(|table| {
+            checks::declared(context, declared, table)?;
+            Ok(table)
+        });
+        match checked {
+            Ok(table) => {
+                if let Err(refusal) = one(context, declared, table, &mut plans) {
+                    plans.refusals.push(*refusal);
+                }
+            }
+            Err(refusal) => plans.refusals.push(*refusal),
+        }
+    }
+    drops::plan(context, &mut plans);
+    plans
+}
+
+fn one(
+    context: &Context<'_>,
+    declared: &super::Declared,
+    table: &IndexedTable,
+    plans: &mut Plans,
+) -> Result<(), Box<Refusal>> {
+    let entry = Entry::declared(declared);
+    if table.kind == TableKind::Partitioned {
+        return Err(Box::new(entry.refusal(
+            "partitioned",
+            format!(
+                "{} is partitioned, which this version does not index yet",
+                table.name
+            ),
+            Vec::new(),
+        )));
+    }
+    let mut unit = online::unit(context, declared, table, plans)?;
+    preconditions::debris(context, &entry, table, plans);
+    if unit.is_empty() {
+        return Ok(());
+    }
+    checks::rights(context, &entry, table)?;
+    let text = declared.spec.predicate.is_some() || steps::has_expression(&declared.spec);
+    if text && unit.turn == Turn::Plain {
+        unit.turn(Turn::Partial);
+    }
+    plans.push(unit);
+    Ok(())
+}
+
+impl Plans {
+    /// Puts the units in order and makes a draft of them.
+    pub(super) fn into_draft(mut self, context: &Context<'_>) -> Draft {
+        refuse_unsafe_minor(context, &mut self);
+        let awaits = hold_back(context, &mut self.units);
+        analyze_once(&mut self.units);
+        self.units.retain(|unit| !unit.is_empty());
+        self.units.sort_by(|a, b| {
+            let key = |unit: &Unit| {
+                let table = unit.steps.first().map(|planned| planned.step.table.clone());
+                (unit.turn, table)
+            };
+            key(a).cmp(&key(b))
+        });
+        let mut steps: Vec<Step> = awaits;
+        for unit in self.units {
+            let begin = steps.len();
+            let outside = unit.after_index.as_ref().and_then(|index| {
+                steps.iter().rposition(|step| {
+                    matches!(
+                        step.action,
+                        Action::CreateIndex
+                            | Action::SwapIndexes
+                            | Action::AttachIndex
+                            | Action::RenameIndex
+                    ) && step
+                        .index
+                        .as_ref()
+                        .is_some_and(|change| change.name == *index)
+                })
+            });
+            for (at, planned) in unit.steps.into_iter().enumerate() {
+                let here = begin + at;
+                let before = planned.after.map(|after| begin + after).or(if at == 0 {
+                    outside
+                } else {
+                    None
+                });
+                steps.push(Step {
+                    after: before.and_then(|before| u32::try_from(here - before).ok()),
+                    ..planned.step
+                });
+            }
+        }
+        self.refusals.sort_by(|a, b| {
+            (&a.table, &a.relation, &a.code).cmp(&(&b.table, &b.relation, &b.code))
+        });
+        self.notes
+            .sort_by(|a, b| (&a.table, &a.code, &a.message).cmp(&(&b.table, &b.code, &b.message)));
+        self.notes.dedup();
+        Draft {
+            steps,
+            refusals: self.refusals,
+            notes: self.notes,
+        }
+    }
+}
+
+/// Before 14.4 a concurrent build of 14 can leave rows out of the index, silently.
+///
+/// Source: <https://www.postgresql.org/docs/release/14.4/>.
+fn refuse_unsafe_minor(context: &Context<'_>, plans: &mut Plans) {
+    if !(140_000..140_004).contains(&context.version()) {
+        return;
+    }
+    let Plans {
+        units, refusals, ..
+    } = plans;
+    units.retain(|unit| {
+        let builds = unit.steps.iter().find(|planned| {
+            matches!(
+                planned.step.action,
+                Action::CreateIndex | Action::ReindexIndex
+            )
+        });
+        let Some(Planned { step, .. }) = builds else {
+            return true;
+        };
+        refusals.push(Refusal {
+            code: "unsafe-minor".to_owned(),
+            table: step.table.clone(),
+            relation: step.index.as_ref().map(|change| change.name.clone()),
+            message: format!(
+                "PostgreSQL {} can build an index concurrently that misses rows",
+                context.catalog().server.version
+            ),
+            remedy: vec![
+                "update the server to 14.4 or later: a minor update needs only a restart"
+                    .to_owned(),
+            ],
+            origin: context
+                .inputs
+                .declared
+                .iter()
+                .find(|declared| declared.spec.table == step.table)
+                .map(|declared| declared.origin.clone())
+                .unwrap_or_default(),
+        });
+        false
+    });
+}
+
+/// Takes out every step on a table where another session builds an index, and what depends on it: any DDL that
+/// queues there can kill that build. Returns the waits that take their place.
+fn hold_back(context: &Context<'_>, units: &mut [Unit]) -> Vec<Step> {
+    let mut awaited: BTreeMap<i32, Step> = BTreeMap::new();
+    for unit in units {
+        let mut kept: Vec<Planned> = Vec::new();
+        // Where the steps that stay went.
+        let mut places: Vec<Option<usize>> = Vec::new();
+        let mut held = false;
+        for planned in std::mem::take(&mut unit.steps) {
+            let busy = busy_tables(context, &planned.step);
+            let stuck = planned
+                .after
+                .is_some_and(|after| places.get(after).copied().flatten().is_none());
+            if busy.is_empty() && !stuck && !(planned.needs_all && held) {
+                places.push(Some(kept.len()));
+                let after = planned
+                    .after
+                    .and_then(|after| places.get(after).copied().flatten());
+                kept.push(Planned { after, ..planned });
+                continue;
+            }
+            held = true;
+            places.push(None);
+            for table in busy {
+                for running in &context.catalog().running {
+                    let concerns = context
+                        .tree(&running.table)
+                        .iter()
+                        .any(|below| below.name == table)
+                        || running.table == table;
+                    if concerns {
+                        awaited
+                            .entry(running.pid)
+                            .or_insert_with(|| steps::await_build(&planned.step, &table, running));
+                    }
+                }
+            }
+        }
+        unit.steps = kept;
+    }
+    awaited.into_values().collect()
+}
+
+fn busy_tables(context: &Context<'_>, step: &Step) -> Vec<QualifiedName> {
+    let mut tables: Vec<QualifiedName> = step
+        .locks
+        .iter()
+        .map(|lock| &lock.relation)
+        .chain(step.index.iter().map(|change| &change.table))
+        .filter(|relation| context.is_building(relation))
+        .cloned()
+        .collect();
+    tables.sort();
+    tables.dedup();
+    tables
+}
+
+/// One ANALYZE a table is enough: the last one sees every new expression.
+fn analyze_once(units: &mut [Unit]) {
+    let mut seen = BTreeSet::new();
+    units.sort_by_key(|unit| unit.turn);
+    for unit in units.iter_mut().rev() {
+        let at = unit.steps.iter().rposition(|planned| {
+            planned.step.action == Action::AnalyzeTable
+                && planned
+                    .step
+                    .index
+                    .as_ref()
+                    .is_some_and(|change| seen.contains(&change.table))
+        });
+        // Nothing depends on it, and it stands at the end.
+        if let Some(at) = at
+            && at + 1 == unit.steps.len()
+        {
+            unit.steps.truncate(at);
+        }
+        seen.extend(
+            unit.steps
+                .iter()
+                .filter(|planned| planned.step.action == Action::AnalyzeTable)
+                .filter_map(|planned| planned.step.index.as_ref())
+                .map(|change| change.table.clone()),
+        );
+    }
+}

@@ -44,6 +44,7 @@ macro_rules! catalog_query {
     };
 }
 
+pub mod advise;
 pub mod indexes;
 
 /// The server and the role.
@@ -341,7 +342,13 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 28] = [
+pub static ALL: [&Query; 34] = [
+    &advise::FOREIGN_KEYS,
+    &advise::HOLDERS,
+    &advise::SERVER,
+    &advise::TABLES,
+    &advise::USAGE,
+    &advise::WIDTHS,
     &COLUMNS,
     &DEFAULT_GRANTS,
     &DEPENDENTS,

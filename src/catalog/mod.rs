@@ -4,10 +4,12 @@
 //! above ACCESS SHARE on a user's table; [`read`] without sizes takes none at all, but for a moment on
 //! tables with a row security policy or an expression in their key. [`indexes::read`] takes ACCESS SHARE.
 
+pub mod advise;
 mod answer;
 mod detached;
 pub mod fingerprint;
 mod foreign_keys;
+pub mod hypothetical;
 mod index_builds;
 mod index_list;
 pub mod index_model;

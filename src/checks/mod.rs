@@ -1,3 +1,4 @@
 //! Pure rules and detectors, one per file. Nothing here reads a server or a clock.
 
+pub mod advise;
 pub mod doctor;

@@ -244,6 +244,15 @@ impl Context {
 
     /// Returns how to reach a target's primary.
     pub(super) fn settings(&self, selected: &Selected) -> anyhow::Result<Settings> {
+        self.settings_of(selected, Node::Primary)
+    }
+
+    /// Returns how to reach one of a target's nodes.
+    pub(super) fn settings_of(
+        &self,
+        selected: &Selected,
+        node: Node<'_>,
+    ) -> anyhow::Result<Settings> {
         let overrides = Overrides {
             database_url: self.global.database_url.clone(),
             host: self.global.host.clone(),
@@ -251,13 +260,8 @@ impl Context {
             user: self.global.user.clone(),
             dbname: self.global.dbname.clone(),
         };
-        let settings = resolve(
-            selected.target.as_ref(),
-            Node::Primary,
-            &overrides,
-            &self.env,
-        )
-        .with_context(|| format!("target {}", selected.name))?;
+        let settings = resolve(selected.target.as_ref(), node, &overrides, &self.env)
+            .with_context(|| format!("target {}", selected.name))?;
         for warning in &settings.warnings {
             self.ui.warning(warning);
         }

@@ -1,5 +1,6 @@
 //! Values in, text out: one file per output format. No client, no clock, no terminal.
 
+pub mod advise;
 pub mod changeset;
 pub mod doctor;
 pub mod history;

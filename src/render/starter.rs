@@ -150,7 +150,7 @@ fn civil(at: NaiveDateTime) -> String {
 }
 
 /// Writes a text bare where YAML cannot take it for anything else.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let bare = text.contains('.')
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text
@@ -160,13 +160,13 @@ fn scalar(text: &str) -> String {
 }
 
 /// Writes a text as a YAML scalar in double quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let body = text.replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{}\"", visible(&body))
 }
 
 /// Escapes what would break a line or is not allowed in YAML.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let unsafe_char = c.is_control()

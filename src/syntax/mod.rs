@@ -3,6 +3,7 @@
 
 mod create_index;
 mod index_spec;
+pub mod statement;
 
 pub use create_index::{
     CreateIndex, Fault, create_index, expression, operator_class, single_expression,

@@ -204,9 +204,7 @@ pub async fn read(tx: &Transaction<'_>, catalog: &IndexCatalog) -> Result<Advice
 pub async fn usage(tx: &Transaction<'_>, node: &str) -> Result<NodeUsage> {
     let (server, reader) = super::server::read(tx).await?;
     let seconds = reader
-        .list(&sql::SERVER, &[], |row| {
-            get::<f64>(row, "stats_seconds")
-        })
+        .list(&sql::SERVER, &[], |row| get::<f64>(row, "stats_seconds"))
         .await?
         .pop()
         .context("the server did not describe its statistics")?;

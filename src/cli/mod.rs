@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod history;
+mod indexes;
 mod init;
 mod man;
 mod partitions;
@@ -50,6 +51,8 @@ struct Cli {
 enum Command {
     /// Create, list and prune range partitions
     Partitions(partitions::Group),
+    /// Advise on indexes
+    Indexes(indexes::Group),
     /// Show what ensure would do
     Diff(diff::Args),
     /// Run a saved changeset
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
     let context = Context::new(cli.global);
     let result = match cli.command {
         Command::Partitions(group) => partitions::run(group, &context),
+        Command::Indexes(group) => indexes::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),

@@ -57,6 +57,8 @@ mod ensure;
 mod ensure_bounds;
 mod golden;
 mod hostile;
+mod index_advise;
+mod index_advise_proof;
 mod index_build;
 mod index_catalog;
 mod init;
@@ -90,6 +92,8 @@ const MODULES: &[&Module] = &[
     &ensure_bounds::MODULE,
     &golden::MODULE,
     &hostile::MODULE,
+    &index_advise::MODULE,
+    &index_advise_proof::MODULE,
     &index_build::MODULE,
     &index_catalog::MODULE,
     &init::MODULE,

@@ -342,7 +342,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 34] = [
+pub static ALL: [&Query; 37] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -357,11 +357,14 @@ pub static ALL: [&Query; 34] = [
     &FOREIGN_KEYS,
     &GRANTS,
     &indexes::BUILDS,
+    &indexes::COLLATIONS,
     &indexes::COLUMNS,
     &indexes::FOREIGN_KEYS,
     &indexes::LIST,
     &indexes::NAMES,
     &indexes::OPCLASSES,
+    &indexes::ROOTS,
+    &indexes::STATEMENT_SCHEMA,
     &indexes::STATISTICS,
     &indexes::TABLES,
     &indexes::TABLESPACES,

@@ -12,6 +12,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+pub use super::index_answer::answer;
 use super::index_model::{
     IndexCatalog, IndexedTable, NamedRelation, OperatorClass, RunningBuild, TableColumn,
 };

@@ -191,3 +191,32 @@ pub static BUILDS: Query = Query {
         ("has_invalid", Type::BOOL),
     ],
 };
+
+/// Kinds of tables and the schemas of their roots.
+pub static ROOTS: Query = Query {
+    name: "index_roots",
+    variants: &[(13, catalog_query!("index_roots.sql"))],
+    params: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    columns: &[
+        ("position", Type::INT8),
+        ("kind", Type::TEXT),
+        ("readable", Type::BOOL),
+        ("root_schema", Type::TEXT),
+    ],
+};
+
+/// Collations by name.
+pub static COLLATIONS: Query = Query {
+    name: "index_collations",
+    variants: &[(13, catalog_query!("index_collations.sql"))],
+    params: &[Type::TEXT_ARRAY],
+    columns: &[("schema_name", Type::TEXT), ("name", Type::TEXT)],
+};
+
+/// Where `pg_stat_statements` is.
+pub static STATEMENT_SCHEMA: Query = Query {
+    name: "index_statement_schema",
+    variants: &[(13, catalog_query!("index_statement_schema.sql"))],
+    params: &[],
+    columns: &[("schema_name", Type::TEXT)],
+};

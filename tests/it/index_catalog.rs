@@ -77,7 +77,7 @@ fn named(names: &[(&str, &str)]) -> IndexScope {
     }
 }
 
-fn all() -> IndexScope {
+pub(crate) fn all() -> IndexScope {
     IndexScope {
         tables: TableScope::All,
         names: Vec::new(),
@@ -85,7 +85,7 @@ fn all() -> IndexScope {
 }
 
 /// The settings and the transaction that reading asks of its caller.
-async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
+pub(crate) async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
     client
         .batch_execute("set search_path = ''; set timezone = 'UTC'; set datestyle = 'ISO, YMD'")
         .await?;
@@ -101,7 +101,7 @@ async fn read_with(mut client: Client, scope: &IndexScope) -> Result<IndexCatalo
     read(&tx, scope).await
 }
 
-async fn read_db(db: &Db, scope: &IndexScope) -> Result<IndexCatalog> {
+pub(crate) async fn read_db(db: &Db, scope: &IndexScope) -> Result<IndexCatalog> {
     read_with(db.connect().await?, scope).await
 }
 

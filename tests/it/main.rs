@@ -59,6 +59,7 @@ mod golden;
 mod hostile;
 mod index_advise;
 mod index_advise_proof;
+mod index_answers;
 mod index_build;
 mod index_catalog;
 mod init;
@@ -95,6 +96,7 @@ const MODULES: &[&Module] = &[
     &index_advise::MODULE,
     &index_advise_proof::MODULE,
     &index_build::MODULE,
+    &index_answers::MODULE,
     &index_catalog::MODULE,
     &init::MODULE,
     &listing::MODULE,

@@ -3,6 +3,7 @@
 The bench needs sessions of its own (an open reader, an observer) whose timing psql would blur.
 """
 
+import contextlib
 import socket
 import struct
 
@@ -33,11 +34,19 @@ class Session:
         self.socket.sendall(b"Q" + struct.pack("!I", len(body) + 4) + body)
         return self._until_ready()
 
+    def portal(self, sql):
+        """Runs one statement by the extended protocol; inside a transaction its portal stays open."""
+        text = sql.encode() + b"\0"
+        for kind, body in ((b"P", b"\0" + text + struct.pack("!h", 0)), (b"B", b"\0\0" + struct.pack("!hhh", 0, 0, 0)), (b"E", b"\0" + struct.pack("!i", 0)), (b"S", b"")):
+            self.socket.sendall(kind + struct.pack("!I", len(body) + 4) + body)
+        return self._until_ready()
+
     def value(self, sql):
         return self.query(sql)[0][0]
 
     def close(self):
-        self.socket.sendall(b"X\0\0\0\4")
+        with contextlib.suppress(OSError):  # the server may have ended the session
+            self.socket.sendall(b"X\0\0\0\4")
         self.socket.close()
 
     def __enter__(self):

@@ -1,6 +1,7 @@
 """Bar 31: what need not be built again is not."""
 
 from indexes import APPLY, plan, state
+from load import outcome
 from report import ms, table, verdict
 
 TITLE = "Indexes: the cheapest change, on 500,000 rows"
@@ -43,12 +44,14 @@ def measure(cluster, dbops):
         same = {index.file for index in state(cluster, "bench").values()} == old
         done = cluster.sql("bench", proof)[0][0] == "t"
         kept += same and done and ran.code == 0 and again.code == 0
-        quick += ran.seconds <= LIMIT_SECONDS
-        rows.append([words, "yes" if done else "NO", "kept" if same else "BUILT AGAIN", ms(ran.seconds), ran.code, again.code])
+        report = outcome(ran)
+        held = sum(step.get("duration_ms") or 0 for step in report["steps"]) / 1000 if report else 0.0
+        quick += done and held <= LIMIT_SECONDS
+        rows.append([words, "yes" if done else "NO", "kept" if same else "BUILT AGAIN", ms(held), ms(ran.seconds), ran.code, again.code])
     return (
-        table(["difference", "done", "the index's file", "whole run", "exit", "exit of a dry run after it"], rows)
+        table(["difference", "done", "the index's file", "steps", "whole run", "exit", "exit of a dry run after it"], rows)
         + "\n\n" + table(["bar", "measured", "verdict"], [
             ["done without building anything, and then nothing to do", f"{kept} of {len(CASES)}", verdict(kept == len(CASES))],
-            [f"whole run <= {ms(LIMIT_SECONDS)}, so no lock was held longer", f"{quick} of {len(CASES)}", verdict(quick == len(CASES))]])
-        + "\n\nThe file is pg_class.relfilenode: an index that keeps it was not built again. `--exit-code` makes a dry run exit with 1 when there is something to do."
+            [f"steps <= {ms(LIMIT_SECONDS)}, so no lock was held longer", f"{quick} of {len(CASES)}", verdict(quick == len(CASES))]])
+        + "\n\nThe file is pg_class.relfilenode: an index that keeps it was not built again. Steps: their duration as dbops reports it; the whole run bounds it. `--exit-code` makes a dry run exit with 1 when there is something to do."
     )

@@ -30,7 +30,7 @@ create index s_plain on parent (price);
 create index s_twin_of_key on parent (id);
 create index s_second_on_child on child (parent_id); create index s_second_on_child_too on child (parent_id, id);
 create unique index s_unique_no_arbiter on upserted (v, id);
-create unique index s_other_of_matview on counts (price, count);
+create materialized view sums as select price, sum(code) as total from parent group by price; create unique index sums_price on sums (price); create unique index s_other_of_matview on sums (price, total);
 create index s_partial on parent (at) where price > 90;
 create index s_expression on parent (lower(note));
 create index s_beside_identity on identity (x);
@@ -40,7 +40,7 @@ create index s_beside_cluster on clustered (x, id);
 vacuum analyze
 """
 DANGEROUS = {
-    "d_identity": "replica identity", "d_matview": "unique index of a materialized view", "d_constraint": "constraint", "d_fk_parent": "unique index that a foreign key points to",
+    "d_identity": "replica identity", "d_matview": "only unique index of a materialized view", "d_constraint": "constraint", "d_fk_parent": "unique index that a foreign key points to",
     "d_fk_child": "only index on a foreign key's columns", "d_arbiter": "arbiter of an ON CONFLICT seen in pg_stat_statements", "d_clustered": "clustered on it", "d_leaf": "attached leaf",
 }
 SAFE = {

@@ -14,7 +14,9 @@ from report import median, ms, table, verdict
 
 TITLE = "Indexes: SIGKILL of client and of server process at random points, then one more run"
 COMMAND = APPLY
-POINTS = {"client, SIGKILL": 64, "server process, SIGKILL": 36, "server process, pg_terminate_backend": 28}
+KILLED_SERVER = "server process, SIGKILL"
+RESTARTED = "database system is ready to accept connections"
+POINTS = {"client, SIGKILL": 64, KILLED_SERVER: 36, "server process, pg_terminate_backend": 28}
 LANES = 2
 SETTINGS = {"shared_buffers": "128MB", "restart_after_crash": "on", **{name: f"'{value}'" for name, value in LOG_BUILDS.items()}}
 SETUP = """
@@ -86,10 +88,10 @@ def trial(cluster, dbops, policy, victim, delay, wanted):
     hit = strike(cluster, running, victim)
     running.wait()
     if not hit:
-        wait_for(lambda: up(cluster))
         return None
     # After a kill of the client nothing is waited for: its server process may still be building.
-    if not victim.startswith("client") and not wait_for(lambda: up(cluster), 60):
+    # A session may still get in before the server has seen the death of its process: its log tells when it is back.
+    if victim == KILLED_SERVER and not wait_for(lambda: RESTARTED in cluster.log_since(offset) and up(cluster), 60):
         raise SystemExit("the server did not come back")
     ran = dbops("postgres", policy, *APPLY)
     found = meaning(cluster)
@@ -100,7 +102,7 @@ def trial(cluster, dbops, policy, victim, delay, wanted):
         whole[build.what] = whole.get(build.what, 0) + build.finished
     names = {one[0] for one in wanted}
     return {"code": ran.code, "valid": all(one[3] and one[4] for one in found), "same": found == wanted,
-            "left": [one[0] for one in found if one[0] not in names],
+            "builds": len(begun), "left": [one[0] for one in found if one[0] not in names],
             "double": [what for what, count in whole.items() if count > 1] + [build.what for build in begun if build.beside],
             "why": (ran.out + ran.err)[-400:] if ran.code else "", "found": found, "at": delay}
 
@@ -142,11 +144,11 @@ def measure(_cluster, dbops):
         seen = [result for name, _, result in results if name == victim and result]
         odd = next((f"at {r['at']:.2f} s: exit {r['code']}, left {r['left']}, double {r['double']}, {r['why']}"[:300].replace("\n", " ") for r in seen if not good(r)), "-")
         rows.append([victim, len(seen), sum(r["code"] == 0 for r in seen), sum(r["valid"] for r in seen), sum(r["same"] for r in seen),
-                     sum(bool(r["left"]) for r in seen), sum(bool(r["double"]) for r in seen), odd])
+                     sum(bool(r["left"]) for r in seen), sum(r["builds"] for r in seen), sum(bool(r["double"]) for r in seen), odd])
     seen = [result for _, _, result in results if result]
     usual = median([usual for _, usual, _ in results])
     return (
-        table(["victim", "points", "next run exits with 0", "all valid", "catalog as undisturbed", "with leftovers", "with a double build", "first mishap"], rows)
+        table(["victim", "points", "next run exits with 0", "all valid", "catalog as undisturbed", "with leftovers", "builds begun", "with a double build", "first mishap"], rows)
         + "\n\n" + table(["bar", "measured", "verdict"], [
             ["at 100 or more points the next run ends valid", f"{sum(r['valid'] and r['same'] and r['code'] == 0 for r in seen)} of {len(seen)}",
              verdict(len(seen) >= 100 and all(r["valid"] and r["same"] and r["code"] == 0 for r in seen))],

@@ -17,7 +17,6 @@ tests!(
     invalid_indexes_are_told_apart,
     a_running_build_is_left_alone,
     a_missing_foreign_key_index_is_found_and_written_as_a_plan,
-    bloat_is_estimated_from_ten_mebibytes,
     updates_that_are_not_hot_are_found,
 );
 
@@ -189,6 +188,10 @@ async fn what_looks_unused_is_told_apart(ctx: &Ctx) -> Result<()> {
             .as_str()
             .is_some_and(|text| text.contains("enforces PRIMARY KEY"))
     );
+    // With a limit that has passed already, what was scanned is unused too, where the server dates scans.
+    let report = advise(ctx, &db, &["--min-age", "0", "--unused-for", "0s"]).await?;
+    let dated = told(&report, &["unused"]).contains("unused advice t_used");
+    ensure!(dated == (ctx.major >= 16), "{report:#}");
     // The statistics of a test's server are minutes old.
     let report = advise(ctx, &db, &[]).await?;
     let doubt = told(&report, &["unused"]);
@@ -385,42 +388,6 @@ async fn a_missing_foreign_key_index_is_found_and_written_as_a_plan(ctx: &Ctx) -
     }
     let report = advise(ctx, &db, &[]).await?;
     ensure!(told(&report, &["foreign-key"]).is_empty(), "{report:#}");
-    Ok(())
-}
-
-async fn bloat_is_estimated_from_ten_mebibytes(ctx: &Ctx) -> Result<()> {
-    let db = ctx.db().await?;
-    db.run(
-        "create table t (a bigint, b int);
-         create index t_random on t (hashint8(a));
-         insert into t select n, n % 7 from generate_series(1, 550000) as n;
-         create index t_bloated on t (a);
-         create index t_few on t (b);
-         create index t_emptied on t (b, a);",
-    )
-    .await?;
-    db.run("vacuum (analyze) t").await?;
-    let report = advise(ctx, &db, &[]).await?;
-    let found = told(&report, &["bloat"]);
-    ensure!(found.is_empty(), "nothing was deleted: {found:#?}");
-    db.run("delete from t where a % 4 <> 0").await?;
-    db.run("vacuum (analyze) t").await?;
-    db.run("reindex index t_random; reindex index t_emptied")
-        .await?;
-    let report = advise(ctx, &db, &[]).await?;
-    let found = told(&report, &["bloat"]);
-    ensure!(found == set(&["bloat advice t_bloated"]), "{report:#}");
-    let finding = of(&report, "public.t_bloated")?;
-    let freed = finding["frees_bytes"].as_f64().unwrap_or_default();
-    let bytes: i64 = db.value("select pg_relation_size('t_bloated')").await?;
-    db.run(finding["next"][0].as_str().context("no statement")?)
-        .await?;
-    let after: i64 = db.value("select pg_relation_size('t_bloated')").await?;
-    let truly = (bytes - after) as f64;
-    ensure!(
-        (0.8..1.2).contains(&(freed / truly)),
-        "estimated {freed}, freed {truly}"
-    );
     Ok(())
 }
 

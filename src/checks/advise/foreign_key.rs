@@ -201,7 +201,7 @@ fn describe(key: &ForeignKeyFacts) -> String {
     };
     let writes = match (key.deletes, key.updates) {
         (Some(deletes), Some(updates)) => format!(
-            ": {deletes} rows deleted and {updates} updated there since the statistics began"
+            "; since the statistics began rows deleted there: {deletes}, updated: {updates}"
         ),
         _ => String::new(),
     };

@@ -49,11 +49,11 @@ fn judge(inputs: Inputs<'_>, table: &IndexedTable, index: &LiveIndex) -> Finding
         return finding(
             Verdict::Keep,
             format!(
-                "{} is being built by pid {}{who}: {}, {}{done}",
+                "{} is being worked on by pid {}{who}: {}, {}{done}",
                 index.name, build.pid, build.command, build.phase
             ),
         )
-        .next("wait: dropping it or rebuilding it now would end that build");
+        .next("wait: a drop or rebuild of it now would end what is in flight");
     }
     if let Some(pid) = holder(inputs, index.oid) {
         return finding(

@@ -111,6 +111,7 @@ async fn duplicates_are_found_without_a_false_positive(ctx: &Ctx) -> Result<()> 
         "duplicate advice t_a_b_twin",
         "reverse-duplicate advice t_ad_bd",
         "duplicate advice t_id_unique",
+        "duplicate advice t_v_twin",
         "redundant-prefix advice t_lower",
         "redundant-prefix advice p_a",
     ]);

@@ -12,7 +12,9 @@ use crate::catalog::index_model::IndexCatalog;
 use crate::catalog::indexes::{self, IndexScope};
 use crate::catalog::{TableScope, hypothetical};
 use crate::checks::advise::candidate;
-use crate::checks::advise::{Finding, Inputs, Limits, examine, large_btrees, sort, statement};
+use crate::checks::advise::{
+    Finding, Inputs, Limits, examine, large_btrees, questions, sort, statement,
+};
 use crate::cli::context::{Context, Selected};
 use crate::conn::failure::describe_error;
 use crate::conn::target::Node;
@@ -202,7 +204,7 @@ async fn primary(
     }
     let usage = advise::usage(&tx, "primary").await?;
     let mut facts = advise::read(&tx, &catalog).await?;
-    let folds = Vec::new();
+    let folds = indexes::answer(&tx, &questions(&catalog)).await?.folds;
     if args.exact {
         match &facts.pgstattuple_schema {
             None => context.ui.warning(

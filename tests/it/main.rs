@@ -62,6 +62,7 @@ mod index_advise_proof;
 mod index_answers;
 mod index_build;
 mod index_catalog;
+mod index_corpus;
 mod init;
 mod listing;
 mod locks;
@@ -98,6 +99,7 @@ const MODULES: &[&Module] = &[
     &index_build::MODULE,
     &index_answers::MODULE,
     &index_catalog::MODULE,
+    &index_corpus::MODULE,
     &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,

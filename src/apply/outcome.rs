@@ -191,6 +191,20 @@ impl Blocked {
 }
 
 impl Outcome {
+    /// Adds what came of the changeset that followed, whose steps are numbered on from `offset`.
+    pub fn append(&mut self, next: Self, offset: u32) {
+        self.run = self.run.or(next.run);
+        self.finished_at = next.finished_at;
+        self.interrupted |= next.interrupted;
+        self.blocked.add(&next.blocked);
+        self.steps
+            .extend(next.steps.into_iter().map(|step| StepOutcome {
+                id: step.id + offset,
+                ..step
+            }));
+        self.history_warning = self.history_warning.take().or(next.history_warning);
+    }
+
     /// Returns the exit code that the steps lead to.
     pub fn exit(&self) -> Exit {
         if self.interrupted {

@@ -44,6 +44,38 @@ impl Changeset {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// Adds the steps of a changeset that follows this one, numbered on; the refusals and notes are
+    /// those of both, each once.
+    pub fn append(&mut self, next: Self) {
+        let offset = self.last_id();
+        self.steps.extend(next.steps.into_iter().map(|step| Step {
+            id: step.id + offset,
+            after: step.after.map(|after| after + offset),
+            ..step
+        }));
+        for refusal in next.refusals {
+            if !self.refusals.contains(&refusal) {
+                self.refusals.push(refusal);
+            }
+        }
+        for note in next.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        for basis in next.basis {
+            if !self.basis.contains(&basis) {
+                self.basis.push(basis);
+            }
+        }
+        self.expires_at = self.expires_at.min(next.expires_at);
+    }
+
+    /// Returns the number of the last step; 0 without one.
+    pub fn last_id(&self) -> u32 {
+        self.steps.iter().map(|step| step.id).max().unwrap_or(0)
+    }
 }
 
 /// The structure a table had when its steps were computed.

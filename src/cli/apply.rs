@@ -5,16 +5,21 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::change::{RunArgs, execute};
+use super::change::{Execution, IndexRunArgs, RunArgs, execute, lock};
 use super::context::{Context, clock};
+use super::signals::watch_interrupts;
 use crate::apply::Outcome;
-use crate::apply::exclusive::{self, Area};
-use crate::catalog::{self, Catalog, Scope, Sizes, TableScope, difference};
-use crate::changes::changeset::Changeset;
+use crate::apply::exclusive::Area;
+use crate::catalog::indexes::{self, IndexScope};
+use crate::catalog::{self, Scope, Server, Sizes, TableScope, difference};
+use crate::changes::changeset::{Changeset, Step, Subject};
+use crate::changes::indexes as planner;
 use crate::changes::inputs::basis_of;
 use crate::changes::saved;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::failure::{Exit, Failure};
+use crate::ident::QualifiedName;
+use crate::plan_file::LockBudget;
 use crate::render;
 use crate::render::json::{RunReport, runs};
 
@@ -26,6 +31,8 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    indexes: IndexRunArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -38,7 +45,8 @@ enum Output {
     Json,
 }
 
-pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: Args, context: &Context) -> anyhow::Result<Exit> {
+    args.run.indexes = args.indexes;
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", args.file.display())))?;
     let mut changeset = saved::read(&text)
@@ -101,53 +109,70 @@ async fn on_server(
         return Ok(report(None, Exit::Done));
     }
     let mut reader = connect(&settings, Purpose::Read).await?;
-    let lock = connect(&settings, Purpose::Lock).await?;
-    exclusive::take(&lock, Area::Partitions).await?;
-    let catalog = check(changeset, &mut reader).await?;
-    let outcome = execute(
-        &settings,
-        lock,
-        changeset,
-        &catalog,
-        &args.run.allow,
+    let patience = args.run.budget(LockBudget::default()).patience;
+    let lock = lock(&settings, &areas(changeset), patience).await?;
+    let server = check(changeset, &mut reader).await?;
+    let execution = Execution {
+        args: &args.run,
         context,
-    )
-    .await?;
+        interrupt: watch_interrupts()?,
+    };
+    let (outcome, _lock) = execute(&settings, lock, changeset, &server, &execution).await?;
     let exit = outcome.exit();
     Ok(report(Some(outcome), exit))
 }
 
+fn areas(changeset: &Changeset) -> Vec<Area> {
+    let of_indexes = |step: &Step| step.action.is_of_indexes();
+    let mut areas = Vec::new();
+    if !changeset.steps.iter().all(of_indexes) {
+        areas.push(Area::Partitions);
+    }
+    if changeset.steps.iter().any(of_indexes) {
+        areas.push(Area::Indexes);
+    }
+    areas
+}
+
 /// Reads the structure again, under the lock, and refuses a changeset that was computed from another.
-async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Catalog> {
+async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Server> {
+    let tables = |subject| -> Vec<QualifiedName> {
+        changeset
+            .basis
+            .iter()
+            .filter(|basis| basis.subject == subject)
+            .map(|basis| basis.table.clone())
+            .collect()
+    };
     let tx = begin_read(reader).await?;
     let scope = Scope {
-        tables: TableScope::Named(
-            changeset
-                .basis
-                .iter()
-                .map(|basis| basis.table.clone())
-                .collect(),
-        ),
+        tables: TableScope::Named(tables(Subject::Partitions)),
         sizes: Sizes::Skip,
         schemas: Vec::new(),
     };
     let catalog = catalog::read(&tx, &scope).await?;
+    let index_scope = IndexScope {
+        tables: TableScope::Named(tables(Subject::Indexes)),
+        names: Vec::new(),
+    };
+    let index_catalog = indexes::read(&tx, &index_scope).await?;
     tx.commit()
         .await
         .context("ending the reading transaction")?;
-    if catalog.server.database != changeset.database {
+    let server = catalog.server.clone();
+    if server.database != changeset.database {
         return Err(Failure::refused(format!(
             "the changeset belongs to database {}, this is {}",
-            changeset.database, catalog.server.database
+            changeset.database, server.database
         ))
         .into());
     }
-    if catalog.server.in_recovery {
+    if server.in_recovery {
         return Err(Failure::refused("this server is a standby")
             .hint("connect to its primary")
             .into());
     }
-    if catalog.server.version_num / 10_000 != changeset.server_version_num / 10_000 {
+    if server.version_num / 10_000 != changeset.server_version_num / 10_000 {
         return Err(Failure::refused(
             "the server's major version has changed since the changeset was made",
         )
@@ -155,7 +180,10 @@ async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Ca
     }
     let mut changed = Vec::new();
     for basis in &changeset.basis {
-        let now = basis_of(&catalog, &basis.table);
+        let now = match basis.subject {
+            Subject::Partitions => basis_of(&catalog, &basis.table),
+            Subject::Indexes => planner::basis_of(&index_catalog, &basis.table),
+        };
         if now.fingerprint != basis.fingerprint {
             changed.push(format!("{}:", basis.table));
             changed.extend(
@@ -166,7 +194,7 @@ async fn check(changeset: &Changeset, reader: &mut Session) -> anyhow::Result<Ca
         }
     }
     if changed.is_empty() {
-        return Ok(catalog);
+        return Ok(server);
     }
     Err(Failure::refused(format!(
         "the changeset is stale: the database has changed since it was made; nothing was touched\n{}",

@@ -1,4 +1,4 @@
-//! `dbops diff`: what ensure would do.
+//! `dbops diff`: what ensure and `indexes apply` would do.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::change::{self, ChangeArgs, Verb};
 use super::context::Context;
 use crate::failure::Exit;
 
-/// Show what ensure would do; the same as `dbops partitions ensure --dry-run`
+/// Show what `partitions ensure` and `indexes apply` would do
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Save the changeset to a file for `dbops apply`
@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     change::run(
-        Verb::Ensure,
+        Verb::Diff,
         &ChangeArgs::show(args.out, args.exit_code, args.output),
         context,
     )

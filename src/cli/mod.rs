@@ -28,7 +28,7 @@ use self::context::{Context, GlobalArgs};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, exit_of, hints_of};
 
-/// Keep PostgreSQL partitions in the state that plan files in git declare
+/// Keep PostgreSQL partitions and indexes in the state that plan files in git declare
 #[derive(Debug, Parser)]
 #[command(
     name = "dbops",
@@ -51,9 +51,9 @@ struct Cli {
 enum Command {
     /// Create, list and prune range partitions
     Partitions(partitions::Group),
-    /// Advise on indexes
+    /// Build, list, import and advise indexes
     Indexes(indexes::Group),
-    /// Show what ensure would do
+    /// Show what ensure and indexes apply would do
     Diff(diff::Args),
     /// Run a saved changeset
     Apply(apply::Args),

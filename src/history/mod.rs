@@ -205,8 +205,12 @@ impl History {
         self.note(written);
     }
 
-    /// Records how the run ended; returns what kept the history from being complete.
-    pub async fn finish(mut self, outcome: &Outcome, now: DateTime<Utc>) -> Option<String> {
+    /// Records how the run ended; returns what kept the history from being complete, and the session.
+    pub async fn finish(
+        mut self,
+        outcome: &Outcome,
+        now: DateTime<Utc>,
+    ) -> (Option<String>, Session) {
         let status = match outcome.exit() {
             Exit::Refused => "refused",
             Exit::Deferred => "deferred",
@@ -228,7 +232,7 @@ impl History {
             Sink::Nowhere => Ok(()),
         };
         self.note(written);
-        self.warning
+        (self.warning, self.session)
     }
 
     /// Keeps the first thing that went wrong: later ones follow from it.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::words::{bytes, clean, count, plural};
-use crate::changes::changeset::{Changeset, Note, PartitionChange, Refusal, Step};
+use crate::changes::changeset::{Changeset, IndexChange, Note, PartitionChange, Refusal, Step};
 
 /// Partitions listed by name in one step; more are counted.
 const LISTED: usize = 12;
@@ -37,7 +37,7 @@ pub(super) fn refusals_and_notes(out: &mut String, refusals: &[Refusal], notes: 
             let _ = writeln!(out, "  what to do: {}", clean(remedy));
         }
         if refusal.origin.line > 0 {
-            let _ = writeln!(out, "  policy: {}", refusal.origin);
+            let _ = writeln!(out, "  declared: {}", refusal.origin);
         }
     }
     for note in notes {
@@ -59,6 +59,9 @@ fn summary(changeset: &Changeset) -> String {
 fn render_step(out: &mut String, step: &Step) {
     let _ = writeln!(out, "  {}. {}", step.id, clean(&step.summary));
     partitions(out, &step.partitions);
+    if let Some(index) = &step.index {
+        cost(out, index);
+    }
     let locks: Vec<String> = step
         .locks
         .iter()
@@ -71,7 +74,9 @@ fn render_step(out: &mut String, step: &Step) {
             )
         })
         .collect();
-    let _ = writeln!(out, "       locks: {}", locks.join("; "));
+    if !locks.is_empty() {
+        let _ = writeln!(out, "       locks: {}", locks.join("; "));
+    }
     for hazard in &step.hazards {
         let allowed = if step.allowed_by_plan.contains(hazard) {
             "allowed by the plan file"
@@ -79,6 +84,27 @@ fn render_step(out: &mut String, step: &Step) {
             "must be allowed"
         };
         let _ = writeln!(out, "       hazard: {} ({allowed})", hazard.name());
+    }
+}
+
+/// What an index costs: rows read, bytes, HOT updates.
+fn cost(out: &mut String, index: &IndexChange) {
+    let mut cost = Vec::new();
+    cost.extend(
+        index
+            .rows_estimate
+            .map(|rows| format!("about {} rows", count(rows))),
+    );
+    cost.extend(
+        index
+            .bytes
+            .map(|size| format!("index of about {}", bytes(size))),
+    );
+    if !cost.is_empty() {
+        let _ = writeln!(out, "       cost: {}", cost.join(", "));
+    }
+    if let Some(hot) = &index.hot_cost {
+        let _ = writeln!(out, "       updates: {}", clean(hot));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::words::clean;
-use crate::changes::changeset::{Acquire, Changeset};
+use crate::changes::changeset::{Acquire, Changeset, Step, Way};
 use crate::changes::script;
 
 /// Renders the statements; `deadlock_timeout_ms` is the server's, which the time-outs stay below.
@@ -33,6 +33,10 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
         }
         for (at, way) in step.ways.iter().enumerate() {
             let _ = writeln!(out, "-- {}", comment(&way.when));
+            if way.acquire == Acquire::Concurrent && step.action.is_of_indexes() {
+                concurrent(&mut out, step, way);
+                continue;
+            }
             let prefix = if at == 0 { "" } else { "--   " };
             let mut attempts = Vec::new();
             if !way.prepare.is_empty() {
@@ -67,6 +71,29 @@ pub fn text(changeset: &Changeset, deadlock_timeout_ms: i64) -> String {
         }
     }
     out
+}
+
+/// A statement on an index that runs alone, with the settings of its session around it.
+fn concurrent(out: &mut String, step: &Step, way: &Way) {
+    let _ = writeln!(
+        out,
+        "-- outside a transaction; waits for open transactions for at most {}",
+        step.budget.patience
+    );
+    let settings = script::CONCURRENT_SESSION.iter().copied();
+    for statement in settings
+        .chain(way.settings.iter().map(String::as_str))
+        .chain(way.statements.iter().map(String::as_str))
+    {
+        let _ = writeln!(out, "{statement};");
+    }
+    for statement in &way.undo {
+        let commented = format!("{statement};").replace(['\n', '\r'], " ");
+        let _ = writeln!(
+            out,
+            "-- only where it fails and leaves an invalid index: {commented}"
+        );
+    }
 }
 
 /// A line break in a name must not end a comment.

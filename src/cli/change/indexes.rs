@@ -1,0 +1,124 @@
+//! What `indexes apply` computes.
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+use super::{Computed, Planning};
+use crate::catalog::index_model::{IndexAnswers, IndexCatalog};
+use crate::catalog::{TableScope, indexes};
+use crate::changes::indexes::{self as planner, Absent, Declared, IndexInputs};
+use crate::changes::inputs::Heading;
+use crate::cli::context::clock;
+use crate::conn::{Session, begin_read};
+use crate::plan_file::PlanFile;
+
+/// Everything the index planner needs, read in one read-only transaction.
+pub(in crate::cli) struct Read {
+    pub(in crate::cli) declared: Vec<Declared>,
+    pub(in crate::cli) absent: Vec<Absent>,
+    pub(in crate::cli) catalog: IndexCatalog,
+    pub(in crate::cli) answers: IndexAnswers,
+}
+
+impl Read {
+    /// Returns what the planner takes.
+    pub(in crate::cli) fn inputs(&self, now: DateTime<Utc>) -> IndexInputs<'_> {
+        IndexInputs {
+            declared: &self.declared,
+            absent: &self.absent,
+            catalog: &self.catalog,
+            now,
+        }
+    }
+}
+
+/// Which tables are read beside those that the plan files name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Breadth {
+    /// Only those with a declared or absent index.
+    Declared,
+    /// All of the database.
+    All,
+}
+
+/// What is asked beside the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Depth {
+    /// What comparing needs.
+    Compare,
+    /// What building and dropping need too: looks for duplicates, reads recorded statements.
+    Change,
+}
+
+/// Reads the tables, their indexes, and what only the server can tell about expressions and keys.
+pub(in crate::cli) async fn read(
+    plan: &PlanFile,
+    reader: &mut Session,
+    now: DateTime<Utc>,
+    breadth: Breadth,
+    depth: Depth,
+) -> anyhow::Result<Read> {
+    let (declared, absent) = planner::declared(plan);
+    let scope = indexes::IndexScope {
+        tables: match breadth {
+            Breadth::All => TableScope::All,
+            Breadth::Declared => TableScope::Named(
+                declared
+                    .iter()
+                    .map(|index| index.spec.table.clone())
+                    .collect(),
+            ),
+        },
+        names: declared
+            .iter()
+            .map(|index| index.name.clone())
+            .chain(absent.iter().map(|index| index.name.clone()))
+            .collect(),
+    };
+    let tx = begin_read(reader).await?;
+    let catalog = indexes::read(&tx, &scope).await?;
+    let mut read = Read {
+        declared,
+        absent,
+        catalog,
+        answers: IndexAnswers::default(),
+    };
+    let questions = planner::compare_questions(read.inputs(now));
+    read.answers = indexes::answer(&tx, &questions).await?;
+    if depth == Depth::Change {
+        let questions = planner::build_questions(read.inputs(now), &read.answers);
+        let more = indexes::answer(&tx, &questions).await?;
+        read.answers.folds.extend(more.folds);
+        read.answers.duplicates.extend(more.duplicates);
+        read.answers.arbiters.extend(more.arbiters);
+        read.answers.statements_seen |= more.statements_seen;
+    }
+    tx.commit()
+        .await
+        .context("ending the reading transaction")?;
+    Ok(read)
+}
+
+/// Reads what is there and computes the changeset from it.
+pub(super) async fn compute(
+    one: &Planning<'_>,
+    reader: &mut Session,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Computed> {
+    let read = read(one.plan, reader, now, Breadth::Declared, Depth::Change).await?;
+    let draft = planner::plan(read.inputs(now), &read.answers);
+    let created_at = clock();
+    let heading = Heading {
+        command: one.verb.command(),
+        target: &one.selected.name,
+        created_at,
+        expires_at: one.expires_at(created_at),
+    };
+    let changeset = draft.into_changeset(&read.catalog.server, now, &heading, |table| {
+        planner::basis_of(&read.catalog, table)
+    });
+    Ok(Computed {
+        server: read.catalog.server,
+        changeset,
+    })
+}

@@ -1,8 +1,4 @@
 //! Whatever an index looks like: declared as it is, it converges; declared otherwise, it is seen.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests create the indexes themselves"
-)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -10,6 +10,7 @@ use super::starter::{quoted, scalar, visible};
 use super::words::{bytes, clean};
 use crate::checks::advise::{Finding, Kind, Planned, Verdict};
 use crate::failure::Exit;
+use crate::ident::MAX_NAME_BYTES;
 use crate::syntax::{DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget};
 
 /// One target's advice.
@@ -195,6 +196,7 @@ indexes:",
         return out;
     }
     out.push('\n');
+    let mut written: Vec<IndexSpec> = Vec::new();
     for (at, (finding, planned)) in planned.into_iter().enumerate() {
         if at > 0 {
             out.push('\n');
@@ -211,10 +213,41 @@ indexes:",
                     flow(&name.to_string())
                 );
             }
-            Planned::Present(spec) => present(&mut out, spec),
+            Planned::Present(spec) => match distinct(spec, &written) {
+                Some(spec) => {
+                    present(&mut out, &spec);
+                    written.push(spec);
+                }
+                None => out.push_str("  # The index is declared above already.\n"),
+            },
         }
     }
     out
+}
+
+/// Returns the index under a name of its own; `None` where the same one was written before: a foreign key and a
+/// statement may ask for one index.
+fn distinct(spec: &IndexSpec, written: &[IndexSpec]) -> Option<IndexSpec> {
+    let same = |other: &&IndexSpec| other.table == spec.table && other.keys == spec.keys;
+    if written.iter().any(|other| same(&other)) {
+        return None;
+    }
+    let mut spec = spec.clone();
+    let name = spec.name.clone().unwrap_or_default();
+    let mut number = 1;
+    while written
+        .iter()
+        .any(|other| other.table.schema == spec.table.schema && other.name == spec.name)
+    {
+        number += 1;
+        let ending = format!("_{number}");
+        let mut stem = name.clone();
+        while stem.len() + ending.len() > MAX_NAME_BYTES {
+            stem.pop();
+        }
+        spec.name = Some(stem + &ending);
+    }
+    Some(spec)
 }
 
 fn present(out: &mut String, spec: &IndexSpec) {
@@ -328,6 +361,26 @@ mod tests {
         assert_eq!(json["format"], "dbops.advice/1");
         assert_eq!(json["targets"][0]["findings"][0]["verdict"], "advice");
         assert_eq!(json["targets"][0]["findings"][0]["figures"]["scans"], 0.0);
+    }
+
+    #[test]
+    fn one_index_is_declared_once_and_names_differ() {
+        let advice = |sql: &str| {
+            let spec = create_index(sql).unwrap().spec;
+            finding(Verdict::Advice, Some(Planned::Present(Box::new(spec))))
+        };
+        let text = plan(&report(vec![
+            advice("create index t_a_b_idx on t (a, b)"),
+            advice("create index t_a_b_idx on t (a, b)"),
+            advice("create index t_a_b_idx on t (a_b)"),
+        ]));
+        let names: Vec<_> = loaded(&text)
+            .indexes
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        let expected = ["t_a_b_idx", "t_a_b_idx_2"].map(|name| Some(name.to_owned()));
+        assert_eq!(names, expected, "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 select
   p.pid::int4 as pid,
   p.relid = pg_catalog.to_regclass($1) as on_table,
+  nullif(p.relid, 0)::int8 as table_oid,
   nullif(p.index_relid, 0)::int8 as index_oid,
   p.phase::text as phase,
   p.blocks_done::int8 as blocks_done,

@@ -9,7 +9,9 @@ select
   pg_catalog.max(a.state)::text as state,
   pg_catalog.max(a.backend_type)::text as backend_type,
   pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() - a.xact_start))::float8 as transaction_seconds,
-  pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() - a.query_start))::float8 as query_seconds
+  pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() - a.query_start))::float8 as query_seconds,
+  pg_catalog.max(p.gid)::text as gid,
+  pg_catalog.max(extract(epoch from pg_catalog.clock_timestamp() - p.prepared))::float8 as prepared_seconds
 from pg_catalog.unnest($1::text[]) as r (name)
 join pg_catalog.pg_locks as l
   on l.locktype = 'relation'
@@ -18,5 +20,10 @@ join pg_catalog.pg_locks as l
   and l.granted
   and (l.pid is null or l.pid <> all ($2::int4[]))
 left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+left join pg_catalog.pg_locks as x
+  on l.pid is null
+  and x.locktype = 'transactionid'
+  and x.virtualtransaction = l.virtualtransaction
+left join pg_catalog.pg_prepared_xacts as p on p.transaction = x.transactionid
 group by l.virtualtransaction
 order by transaction_seconds desc nulls last, l.virtualtransaction

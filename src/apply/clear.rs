@@ -1,19 +1,20 @@
 //! After a concurrent statement that did not end well: what it left behind is dropped with the same care.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::batch::Ended;
+use super::batch::{self, Ended};
 use super::concurrent::Sent;
 use super::index_state::{Before, Invalid, leftovers};
 use super::outcome::{Status, StepOutcome};
 use super::ready::Clocks;
 use super::run::Report;
 use super::step::{MAX_DEADLOCKS, Stepper, blank};
-use crate::changes::changeset::{Action, IndexChange, Step};
+use crate::changes::changeset::{Action, IndexChange, Step, Way};
+use crate::changes::script;
 use crate::ident::QualifiedName;
 
 /// How long clearing up may take, and how long after a signal.
-const CLEAR_WITHIN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(4));
+const CLEAR_WITHIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(4));
 /// SQLSTATE of an object that is not there: `undefined_object`.
 const UNDEFINED: &str = "42704";
 
@@ -72,6 +73,34 @@ impl Stepper<'_> {
             }
         }
         cleared
+    }
+
+    /// Takes back what a step's earlier part did for it: the check that a validation was to prove.
+    pub(super) async fn take_back(&mut self, step: &Step, way: &Way, outcome: &mut StepOutcome) {
+        let ours = matches!(
+            step.action,
+            Action::CreateIndex | Action::ReindexIndex | Action::DropIndex
+        );
+        if ours || way.undo.is_empty() || self.lost.is_some() {
+            return;
+        }
+        let attempt = script::prepare(step, &way.undo, self.deadlock_timeout_ms);
+        let deadline = Instant::now() + CLEAR_WITHIN.1;
+        loop {
+            match batch::run(&self.writer, &attempt).await {
+                Ended::Done => break,
+                Ended::NoLock if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(50..250))).await;
+                }
+                _ => {
+                    outcome.remarks.push(format!(
+                        "what was prepared for it is left; the next run takes it back, or this does: {}",
+                        way.undo.join("; ")
+                    ));
+                    break;
+                }
+            }
+        }
     }
 
     async fn drop_leftover(

@@ -53,6 +53,9 @@ impl Stepper<'_> {
         {
             self.after_drop(&change_of(step), &mut outcome).await;
         }
+        if ended.status != Status::Done {
+            self.take_back(step, way, &mut outcome).await;
+        }
         if !ended.reason.is_empty() {
             outcome.reason = Some(ended.reason);
         }
@@ -300,11 +303,13 @@ impl Stepper<'_> {
         outcome: &mut StepOutcome,
     ) -> Stop {
         let state = match step.action {
-            Action::AnalyzeTable => return Stop::done(),
-            _ => match self.observer.index_state(change).await {
-                Ok(state) => state,
-                Err(error) => return self.blind(&error),
-            },
+            Action::CreateIndex | Action::ReindexIndex | Action::DropIndex => {
+                match self.observer.index_state(change).await {
+                    Ok(state) => state,
+                    Err(error) => return self.blind(&error),
+                }
+            }
+            _ => return Stop::done(),
         };
         let wrong = match (step.action, state) {
             (Action::DropIndex, None) => return Stop::done(),
@@ -334,7 +339,7 @@ impl Stepper<'_> {
         change: &IndexChange,
         before: &Before,
     ) -> Option<Stop> {
-        if step.action == Action::AnalyzeTable {
+        if !matches!(step.action, Action::DropIndex | Action::ReindexIndex) {
             return None;
         }
         match (step.action, self.observer.index_state(change).await) {

@@ -56,6 +56,7 @@ impl Observer {
             .map(|by| InFlight {
                 by,
                 on_table: Some(true),
+                table_oid: None,
                 index_oid: None,
                 phase: "building".to_owned(),
                 done: None,
@@ -80,7 +81,9 @@ impl Observer {
                 let relation: String = row.try_get("relation")?;
                 let mut locker = match pid {
                     Some(_) => blocker(row)?,
-                    None => Blocker::prepared(),
+                    None => {
+                        Blocker::prepared(row.try_get("gid")?, row.try_get("prepared_seconds")?)
+                    }
                 };
                 locker.mode = row.try_get("mode")?;
                 locker.relation = relations
@@ -94,7 +97,7 @@ impl Observer {
 }
 
 impl Blocker {
-    fn prepared() -> Self {
+    fn prepared(gid: Option<String>, seconds: Option<f64>) -> Self {
         Self {
             pid: 0,
             relation: None,
@@ -103,9 +106,12 @@ impl Blocker {
             application: None,
             state: None,
             backend_type: None,
-            transaction_seconds: None,
+            transaction_seconds: seconds,
             query_seconds: None,
-            why: Some("a prepared transaction (pg_prepared_xacts)".to_owned()),
+            why: Some(format!(
+                "prepared transaction `{}`; COMMIT PREPARED or ROLLBACK PREPARED ends it",
+                gid.as_deref().unwrap_or("(hidden)")
+            )),
         }
     }
 }
@@ -141,17 +147,18 @@ impl Stepper<'_> {
         let patience = Duration::from_millis(step.budget.patience.0);
         let lost = |error: anyhow::Error| Stop::failed(format!("{error:#}"));
         let mut pace = Pace::default();
-        let mut session = None;
         let mut last: Option<InFlight> = None;
         loop {
             let builds = self.observer.builds(&change.table).await.map_err(lost)?;
+            // The same session, and still the same table: it may build one index after the other.
             let build = builds.into_iter().find(|build| {
                 build.by.pid == pid
-                    && build.on_table != Some(false)
-                    && (session.is_none() || session == build.backend_start)
+                    && last.as_ref().is_none_or(|last| {
+                        last.backend_start == build.backend_start
+                            && last.table_oid == build.table_oid
+                    })
             });
             let Some(build) = build else { break };
-            session = session.or(build.backend_start);
             report.build(step, &pace.progress(&build, Vec::new()));
             if began.elapsed() >= patience {
                 outcome.blockers = vec![build.by];
@@ -178,15 +185,14 @@ impl Stepper<'_> {
             .and_then(|build| build.by.application)
             .map(|application| format!(" (application `{application}`)"))
             .unwrap_or_default();
+        let index = match state {
+            Some(state) if state.of_table && state.valid => format!("; {} is valid", change.name),
+            Some(state) if state.of_table => format!("; {} is invalid", change.name),
+            // Under another name by now, or another session's name for it is hidden.
+            Some(_) | None => String::new(),
+        };
         outcome.remarks.push(format!(
-            "the build of pid {pid}{application} has ended; {} is {}",
-            change.name,
-            match state {
-                Some(state) if state.of_table && state.valid => "valid",
-                Some(state) if state.of_table => "invalid",
-                Some(_) => "not an index of its table",
-                None => "not there",
-            }
+            "the build of pid {pid}{application} has ended{index}"
         ));
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Before a concurrent statement is sent: the table is waited for without ever queueing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Ended};
 use super::concurrent::Stop;
 use super::index_state::Before;
-use super::outcome::{Status, StepOutcome};
+use super::outcome::{Blocker, Status, StepOutcome};
 use super::run::Report;
 use super::step::Stepper;
 use super::watch::Pace;
@@ -14,7 +14,7 @@ use crate::changes::changeset::{Action, IndexChange, Lock, LockMode, Step};
 use crate::changes::script;
 use crate::ident::QualifiedName;
 
-/// A transaction younger than this is waited for by the drop itself.
+/// A transaction that comes later and is younger than this is left to the statement's own wait.
 const SHORT_TRANSACTION_SECONDS: f64 = 1.0;
 /// Pause between two looks at who holds locks on a table.
 const LOOK: Duration = Duration::from_millis(150);
@@ -39,14 +39,14 @@ impl Stepper<'_> {
     ) -> Result<Before, Stop> {
         if step.action == Action::DropIndex {
             self.look_before_drop(change, outcome).await?;
-            self.lockers_gone(step, change, clocks, outcome, report)
-                .await?;
         }
+        self.lockers_gone(step, change, clocks, outcome, report)
+            .await?;
         self.free(step, &change.table, clocks, outcome, report)
             .await?;
         let read = async {
             anyhow::Ok(match step.action {
-                Action::AnalyzeTable => Before::default(),
+                Action::AnalyzeTable | Action::SetNotNull => Before::default(),
                 _ => Before {
                     state: self.observer.index_state(change).await?,
                     invalid: self.observer.invalid_indexes(&change.table).await?,
@@ -95,8 +95,11 @@ impl Stepper<'_> {
         }
     }
 
-    /// Waits until no long transaction holds a lock on the table or the index: a drop that is cancelled
-    /// while it waits for one has made the index invalid already.
+    /// Waits until no long transaction stands in the way of the statement's first wait.
+    ///
+    /// A build waits for those that wrote the table before it reads anything: waited for here instead, it
+    /// leaves nothing behind when they do not end. A drop waits for all that use the table, and one that is
+    /// cancelled in that wait has made the index invalid already.
     async fn lockers_gone(
         &mut self,
         step: &Step,
@@ -105,42 +108,65 @@ impl Stepper<'_> {
         outcome: &mut StepOutcome,
         report: &Report<'_>,
     ) -> Result<(), Stop> {
+        let matters: fn(&str) -> bool = match step.action {
+            Action::DropIndex => |_| true,
+            Action::CreateIndex | Action::ReindexIndex => writes,
+            _ => return Ok(()),
+        };
         let names = [change.table.clone(), change.name.clone()];
-        let mut first_seen = BTreeMap::<String, Instant>::new();
+        // Each with when it was first seen. Those of the first look are waited for whatever their age, as
+        // the statement itself would do; of later ones only the long, for on a busy table there is always one.
+        let mut seen = BTreeMap::<String, Instant>::new();
+        let mut at_first: Option<BTreeSet<String>> = None;
         let mut looks = 0;
         loop {
             let began = Instant::now();
-            let lockers = self
+            let lockers: Vec<(String, Blocker)> = self
                 .observer
                 .lockers(&names)
                 .await
-                .map_err(|error| self.blind(&error))?;
-            first_seen.retain(|known, _| lockers.iter().any(|(name, _)| name == known));
+                .map_err(|error| self.blind(&error))?
+                .into_iter()
+                .filter(|(_, locker)| {
+                    let modes = locker.mode.as_deref().unwrap_or_default();
+                    modes.split(", ").any(matters)
+                })
+                .collect();
+            let first = at_first
+                .get_or_insert_with(|| lockers.iter().map(|(name, _)| name.clone()).collect());
+            seen.retain(|known, _| lockers.iter().any(|(name, _)| name == known));
             let mut long = Vec::new();
-            for (name, blocker) in lockers {
-                let seen = first_seen.entry(name).or_insert(began);
-                let age = blocker
+            for (name, locker) in lockers {
+                let since = seen.entry(name.clone()).or_insert(began);
+                // Not told to this role: at least as old as it has been seen.
+                let age = locker
                     .transaction_seconds
-                    .unwrap_or_else(|| seen.elapsed().as_secs_f64());
-                // A prepared transaction, or one of a session that this role is not told of, may be old.
-                let unknown = blocker.transaction_seconds.is_none();
-                if unknown || age >= SHORT_TRANSACTION_SECONDS {
-                    long.push(blocker);
+                    .unwrap_or_else(|| since.elapsed().as_secs_f64());
+                if first.contains(&name) || age >= SHORT_TRANSACTION_SECONDS {
+                    long.push(locker);
                 }
             }
             if long.is_empty() {
+                outcome.blockers.clear();
                 return Ok(());
             }
             outcome.blockers = long;
             if clocks.patience.is_zero() {
                 return Err(Stop::deferred(format!(
-                    "open transactions that use {} did not end within {}",
-                    change.table, step.budget.patience
+                    "open transactions that {} {} did not end within {}",
+                    if step.action == Action::DropIndex {
+                        "use"
+                    } else {
+                        "wrote"
+                    },
+                    change.table,
+                    step.budget.patience
                 )));
             }
             looks += 1;
             report.waits(step, looks);
-            self.wait_a_little(LOOK).await?;
+            self.wait_a_little(LOOK.min(Duration::from_millis(20) * looks))
+                .await?;
             clocks.patience = clocks.patience.saturating_sub(began.elapsed());
         }
     }
@@ -253,4 +279,12 @@ impl Stepper<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a lock mode is one that a build waits for before it reads, and that its own lock lets pass.
+fn writes(mode: &str) -> bool {
+    matches!(
+        mode,
+        "RowExclusiveLock" | "ShareRowExclusiveLock" | "ExclusiveLock" | "AccessExclusiveLock"
+    )
 }

@@ -87,6 +87,7 @@ pub(super) struct InFlight {
     pub(super) by: Blocker,
     /// Whether it is on the table asked for; `None`: not told.
     pub(super) on_table: Option<bool>,
+    pub(super) table_oid: Option<i64>,
     pub(super) index_oid: Option<i64>,
     pub(super) phase: String,
     /// Share of the phase that is done.
@@ -341,6 +342,7 @@ impl Observer {
                 Ok(InFlight {
                     by: blocker(row)?,
                     on_table: row.try_get("on_table")?,
+                    table_oid: row.try_get("table_oid")?,
                     index_oid: row.try_get("index_oid")?,
                     phase,
                     done,
@@ -530,6 +532,7 @@ mod tests {
                 why: None,
             },
             on_table: Some(true),
+            table_oid: None,
             index_oid: None,
             phase: phase.to_owned(),
             done,

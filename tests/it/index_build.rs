@@ -18,6 +18,7 @@ tests!(
     a_drop_touches_only_an_index_of_its_table,
     a_tree_is_built_side_by_side_and_becomes_valid,
     statistics_that_cannot_be_gathered_fail_nothing,
+    a_check_that_does_not_hold_is_taken_back,
 );
 
 const TABLE: &str = "create table t (id int not null, a int, b text); \
@@ -286,4 +287,48 @@ async fn statistics_that_cannot_be_gathered_fail_nothing(ctx: &Ctx) -> Result<()
     same(outcome.steps[0].status, Status::Deferred)?;
     same(outcome.exit(), dbops::failure::Exit::Done)?;
     Ok(())
+}
+
+async fn a_check_that_does_not_hold_is_taken_back(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(TABLE).await?;
+    let steps = || {
+        let mut add = short(
+            1,
+            Action::SetNotNull,
+            "t",
+            "t_pk",
+            &["alter table public.t add constraint c check (a is not null) not valid"],
+        );
+        add.locks.clear();
+        let mut validate = concurrent(
+            2,
+            Action::SetNotNull,
+            "t",
+            "t_pk",
+            "alter table public.t validate constraint c",
+        );
+        validate.after = Some(1);
+        validate.ways[0].undo = vec!["alter table public.t drop constraint if exists c".to_owned()];
+        vec![add, validate]
+    };
+    let checks = "select count(*) from pg_constraint where conrelid = 't'::regclass and contype = 'c' and convalidated";
+    let outcome = ctx.builds(&db, steps()).await?;
+    all_done(&outcome)?;
+    same(db.value::<i64>(checks).await?, 1)?;
+    db.run("alter table t drop constraint c; insert into t values (1, null)")
+        .await?;
+    let outcome = ctx.builds(&db, steps()).await?;
+    same(outcome.steps[1].status, Status::Failed)?;
+    holds(
+        outcome.steps[1].reason.as_deref().unwrap_or_default(),
+        &["violated"],
+    )?;
+    same(
+        db.value::<i64>(
+            "select count(*) from pg_constraint where conrelid = 't'::regclass and contype = 'c'",
+        )
+        .await?,
+        0,
+    )
 }

@@ -63,6 +63,9 @@ mod index_answers;
 mod index_build;
 mod index_catalog;
 mod index_corpus;
+mod index_crash;
+mod index_race;
+mod index_stall;
 mod init;
 mod listing;
 mod locks;
@@ -96,10 +99,13 @@ const MODULES: &[&Module] = &[
     &hostile::MODULE,
     &index_advise::MODULE,
     &index_advise_proof::MODULE,
-    &index_build::MODULE,
     &index_answers::MODULE,
+    &index_build::MODULE,
     &index_catalog::MODULE,
     &index_corpus::MODULE,
+    &index_crash::MODULE,
+    &index_race::MODULE,
+    &index_stall::MODULE,
     &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,

@@ -156,6 +156,7 @@ impl Servers {
             .config("log_lock_waits", "on")
             .config("max_connections", "200")
             .config("max_locks_per_transaction", "256")
+            .config("max_prepared_transactions", "10")
             .preload("pg_stat_statements")
             .log_file(self.shared_log(major));
         // The caller may be inside a runtime already, and a runtime is not entered twice.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Absent, Declared, IndexInputs};
+use super::{Absent, Declared, IndexInputs, names};
 use crate::catalog::index_model::{
     Folded, IndexAnswers, IndexCatalog, IndexedTable, LiveIndex, TableKind,
 };
@@ -21,6 +21,8 @@ pub(super) struct Context<'a> {
     declared: BTreeSet<&'a QualifiedName>,
     absent: BTreeSet<&'a QualifiedName>,
     building: BTreeSet<&'a QualifiedName>,
+    /// Names of replacements and of what was replaced, with the index that they belong to.
+    interim: BTreeMap<QualifiedName, &'a QualifiedName>,
 }
 
 /// A live index with its table and its definition read.
@@ -64,6 +66,13 @@ impl<'a> Context<'a> {
             declared: inputs.declared.iter().map(|entry| &entry.name).collect(),
             absent: inputs.absent.iter().map(|entry| &entry.name).collect(),
             building: BTreeSet::new(),
+            interim: inputs
+                .declared
+                .iter()
+                .map(|entry| &entry.name)
+                .chain(inputs.absent.iter().map(|entry| &entry.name))
+                .flat_map(|name| [(names::new_name(name), name), (names::old_name(name), name)])
+                .collect(),
         };
         // A build on a partitioned table locks all of its partitions.
         context.building = catalog
@@ -134,6 +143,11 @@ impl<'a> Context<'a> {
 
     pub(super) fn is_absent(&self, name: &QualifiedName) -> bool {
         self.absent.contains(name)
+    }
+
+    /// Whether a name is kept for the replacement of another index than this one.
+    pub(super) fn is_interim_of_other(&self, name: &QualifiedName, of: &QualifiedName) -> bool {
+        self.interim.get(name).is_some_and(|owner| *owner != of)
     }
 
     /// Whether some session builds or rebuilds an index on this table.

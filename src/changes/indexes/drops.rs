@@ -6,6 +6,7 @@ use super::context::{Context, Entry, Live};
 use super::folds::{self, Same};
 use super::names;
 use super::steps::{self, About};
+use super::tree_steps;
 use super::units::{Plans, Turn, Unit};
 use super::{Absent, Declared};
 use crate::catalog::index_model::{
@@ -128,15 +129,10 @@ fn one(
         "; it is invalid already, as an interrupted drop leaves it"
     };
     let step = if live.index.partitioned {
-        let locks = tree.len() + below.len() + 1;
-        plans.notes.push(entry.note(
-            "drop-locks-all-partitions",
-            format!(
-                "dropping {} takes about {locks} locks in one transaction, ACCESS EXCLUSIVE on {} and all of its partitions; max_locks_per_transaction is {}",
-                absent.name, live.table.name, context.catalog().server.max_locks_per_transaction
-            ),
-        ));
-        steps::drop_parent(
+        plans
+            .notes
+            .push(tree_steps::lock_note(context, entry, &absent.name, &tree));
+        tree_steps::drop_parent(
             entry,
             about,
             &tree,

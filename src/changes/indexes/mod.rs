@@ -17,6 +17,7 @@ mod cost;
 mod declared;
 mod drops;
 mod folds;
+mod growth;
 mod guards;
 mod names;
 mod online;
@@ -24,6 +25,8 @@ mod parameters;
 mod preconditions;
 mod steps;
 mod survey;
+mod tree;
+mod tree_steps;
 mod units;
 
 pub use basis::basis_of;
@@ -82,3 +85,5 @@ pub fn plan(inputs: IndexInputs<'_>, answers: &IndexAnswers) -> Draft {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;

@@ -18,25 +18,18 @@ fn with_suffix(name: &QualifiedName, suffix: &str) -> QualifiedName {
     QualifiedName::new(name.schema.clone(), fit("", &name.name, suffix))
 }
 
-/// The index of a partition: `events_created_at_idx` of `events` becomes `events_2026_01_created_at_idx` of
-/// `events_2026_01`; any other name is put behind the partition's. `attempt` counts names that were taken.
-#[cfg(test)]
+/// The index of a partition: its table's name and that of the partitioned index, unlike any name that the server
+/// gives by itself. `attempt` counts names that were taken.
 pub(super) fn partition_index(
     partition: &QualifiedName,
-    parent_table: &str,
     parent_index: &str,
     attempt: usize,
 ) -> QualifiedName {
-    let rest = parent_index
-        .strip_prefix(parent_table)
-        .and_then(|rest| rest.strip_prefix('_'))
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(parent_index);
     let number = match attempt {
         0 => String::new(),
         more => more.to_string(),
     };
-    let name = fit("", &format!("{}_{rest}", partition.name), &number);
+    let name = fit("", &format!("{}_{parent_index}", partition.name), &number);
     QualifiedName::new(partition.schema.clone(), name)
 }
 
@@ -69,27 +62,10 @@ mod tests {
         assert_ne!(new_name(&name(&long)), old_name(&name(&long)));
         assert_ne!(new_name(&name(&long)), new_name(&name(&other)));
         assert_eq!(new_name(&name("a")), name("a_dbops_new"));
-        let first = partition_index(&name(&long), "t", "t_a_idx", 0);
-        let second = partition_index(&name(&long), "t", "t_a_idx", 1);
+        let first = partition_index(&name(&long), "t_a_idx", 0);
+        let second = partition_index(&name(&long), "t_a_idx", 1);
         assert!(first.name.len() <= 63 && second.name.len() <= 63);
         assert_ne!(first, second);
-    }
-
-    #[test]
-    fn a_partitions_index_is_named_after_the_partition() {
-        let leaf = name("events_2026_01");
-        assert_eq!(
-            partition_index(&leaf, "events", "events_at_idx", 0),
-            name("events_2026_01_at_idx")
-        );
-        assert_eq!(
-            partition_index(&leaf, "events", "idx_at", 0),
-            name("events_2026_01_idx_at")
-        );
-        assert_eq!(
-            partition_index(&leaf, "events", "idx_at", 2),
-            name("events_2026_01_idx_at2")
-        );
     }
 
     #[test]

@@ -159,7 +159,9 @@ impl<'a, 'c> Work<'a, 'c> {
                     && index.immediate
                     && !self.context.is_declared(&index.name)
                     && !plans.taken.contains(&index.name)
-                    && (names::is_reindex_debris(&index.name.name) <= index.valid)
+                    && !self
+                        .context
+                        .is_interim_of_other(&index.name, &self.declared.name)
             })
             .map(|live| {
                 (
@@ -259,10 +261,7 @@ impl<'a, 'c> Work<'a, 'c> {
         }
         self.constraint_possible()?;
         // A replacement that an interrupted run had finished already serves.
-        let finished = self
-            .own(&self.built)
-            .filter(|live| self.is_finished(live))
-            .map(|live| About::live(self.table, live.index));
+        let finished = self.own(&self.built).filter(|live| self.is_finished(live));
         let drop = steps::drop(
             &self.entry,
             About::live(self.table, index),
@@ -275,9 +274,14 @@ impl<'a, 'c> Work<'a, 'c> {
         if let Some(finished) = finished {
             self.consumed = Some(self.built.clone());
             self.unit.then(drop);
+            let about = About::live(self.table, finished.index);
             self.unit
-                .then(alterations::rename(&self.entry, finished, &name));
-            return self.after_build(plans);
+                .then(alterations::rename(&self.entry, about, &name));
+            let comparison = compare(self.context, self.declared, finished, Part::Whole);
+            self.alter(Some(finished), &comparison);
+            self.constraint(None, plans)?;
+            self.analyze();
+            return Ok(());
         }
         unique(self.context, self.declared, self.table, &name, plans)?;
         self.unit.then(drop);

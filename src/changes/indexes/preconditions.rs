@@ -114,6 +114,7 @@ pub(super) fn debris(
         let index = live.index;
         let debris = names::is_reindex_debris(&index.name.name)
             && !index.valid
+            && !index.partitioned
             && index.constraint.is_none()
             && index.parent.is_none()
             && !context.is_declared(&index.name)

@@ -3,7 +3,7 @@
 use super::Declared;
 use super::context::{Context, Entry};
 use super::cost;
-use crate::catalog::index_model::{IndexedTable, LiveIndex, RunningBuild, TableKind};
+use crate::catalog::index_model::{IndexedTable, LiveIndex, RunningBuild};
 use crate::changes::changeset::{Acquire, Action, Hazard, IndexChange, Lock, LockMode, Step, Way};
 use crate::changes::create::do_block;
 use crate::ident::{QualifiedName, quote_ident, quote_literal};
@@ -115,7 +115,7 @@ pub(super) fn short(statements: Vec<String>) -> Vec<Way> {
 
 /// The session that an expression is read in: by the plan file's search path, with nothing left to the role's
 /// own settings.
-fn settings(schema: &str, build: &BuildSettings) -> Vec<String> {
+pub(super) fn settings(schema: &str, build: &BuildSettings) -> Vec<String> {
     let path = if schema == "public" || schema == "pg_catalog" {
         "pg_catalog, public".to_owned()
     } else {
@@ -269,38 +269,6 @@ pub(super) fn must_be_valid(name: &QualifiedName) -> String {
         quote_literal(&name.sql()),
         quote_literal(&format!("{name} is not valid"))
     ))
-}
-
-/// DROP INDEX of a partitioned index: with those of its partitions, under locks on all of them.
-pub(super) fn drop_parent(
-    entry: &Entry<'_>,
-    about: About<'_>,
-    tree: &[&IndexedTable],
-    summary: String,
-) -> Step {
-    let locks = tree
-        .iter()
-        .map(|table| {
-            lock(
-                &table.name,
-                LockMode::AccessExclusive,
-                if table.name == *about.table {
-                    "partitioned table"
-                } else {
-                    "partition"
-                },
-                table.kind != TableKind::Foreign,
-            )
-        })
-        .collect();
-    step(
-        entry,
-        Action::DropParentIndex,
-        summary,
-        about.change(),
-        locks,
-        polled(vec![format!("drop index {}", about.name.sql())]),
-    )
 }
 
 /// ANALYZE: the planner knows nothing of a new expression before.

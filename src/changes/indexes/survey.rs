@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::compare::{Part, compare};
 use super::context::{Context, Live};
-use super::{Declared, IndexInputs, drops, names, units};
+use super::{Declared, IndexInputs, drops, names, tree, units};
 use crate::catalog::index_model::{IndexAnswers, LiveConstraint, TableKind};
 use crate::changes::changeset::{Action, Step};
 use crate::ident::QualifiedName;
@@ -163,6 +163,11 @@ fn of_declared(
     let mut details = live
         .map(|live| compare(context, declared, live, part).words(live))
         .unwrap_or_default();
+    if let Some(live) = live.filter(|live| live.index.partitioned) {
+        let faults = tree::faults(context, declared, live);
+        details.extend(faults.hopeless);
+        details.extend(faults.mendable);
+    }
     if details.is_empty() {
         details = steps.iter().map(|step| step.summary.clone()).collect();
     }

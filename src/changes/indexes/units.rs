@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, Entry};
-use super::{checks, drops, online, preconditions, steps};
+use super::{checks, drops, online, preconditions, steps, tree};
 use crate::catalog::index_model::{ArbiterQuestion, DuplicateQuestion, IndexedTable, TableKind};
 use crate::changes::changeset::{Action, Note, Refusal, Step};
 use crate::changes::inputs::Draft;
 use crate::ident::QualifiedName;
+use crate::plan_file::Origin;
 
 /// When a unit runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,10 @@ pub(super) struct Unit {
     steps: Vec<Planned>,
     /// An index of another unit that must be built before the first step.
     after_index: Option<QualifiedName>,
+    /// Where the entry stands.
+    origin: Origin,
+    /// Whether what is built lies in the database's own tablespace.
+    at_home: bool,
 }
 
 impl Unit {
@@ -49,6 +54,8 @@ impl Unit {
             turn,
             steps: Vec::new(),
             after_index: None,
+            origin: Origin::default(),
+            at_home: true,
         }
     }
 
@@ -68,7 +75,6 @@ impl Unit {
         self.steps.len() - 1
     }
 
-    #[expect(dead_code, reason = "for partitioned tables")]
     /// Adds a step that makes sense only when all steps of the unit before it are done.
     pub(super) fn at_the_end(&mut self, step: Step) -> usize {
         let at = self.then(step);
@@ -89,8 +95,46 @@ impl Unit {
             .any(|planned| planned.step.action == action)
     }
 
+    /// Whether a step of the unit drops this index.
+    pub(super) fn drops(&self, name: &QualifiedName) -> bool {
+        self.steps.iter().any(|planned| {
+            matches!(
+                planned.step.action,
+                Action::DropIndex | Action::DropParentIndex
+            ) && planned
+                .step
+                .index
+                .as_ref()
+                .is_some_and(|change| change.name == *name)
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Tables whose indexes the unit changes.
+    fn tables(&self) -> BTreeSet<QualifiedName> {
+        self.steps
+            .iter()
+            .filter_map(|planned| planned.step.index.as_ref())
+            .map(|change| change.table.clone())
+            .collect()
+    }
+
+    fn refusal(&self, step: &Step, code: &str, message: String, remedy: &str) -> Refusal {
+        Refusal {
+            code: code.to_owned(),
+            table: step.table.clone(),
+            relation: step.index.as_ref().map(|change| change.name.clone()),
+            message,
+            remedy: vec![remedy.to_owned()],
+            origin: self.origin.clone(),
+        }
     }
 
     pub(super) fn turn(&mut self, turn: Turn) {
@@ -110,6 +154,8 @@ pub(super) struct Plans {
     pub(super) arbiters: Vec<ArbiterQuestion>,
     /// Live indexes that an entry has taken for its own under another name.
     pub(super) taken: BTreeSet<QualifiedName>,
+    /// Names that were given to partitions' indexes.
+    pub(super) named: BTreeSet<QualifiedName>,
     /// Tables that were searched for what REINDEX CONCURRENTLY left behind.
     pub(super) searched: BTreeSet<QualifiedName>,
 }
@@ -160,22 +206,28 @@ fn one(
     plans: &mut Plans,
 ) -> Result<(), Box<Refusal>> {
     let entry = Entry::declared(declared);
-    if table.kind == TableKind::Partitioned {
-        return Err(Box::new(entry.refusal(
-            "partitioned",
-            format!(
-                "{} is partitioned, which this version does not index yet",
-                table.name
-            ),
-            Vec::new(),
-        )));
+    let mut unit = if table.kind == TableKind::Partitioned {
+        tree::unit(context, declared, table, plans)?
+    } else {
+        online::unit(context, declared, table, plans)?
+    };
+    for table in context.tree(&table.name) {
+        preconditions::debris(context, &entry, table, plans);
     }
-    let mut unit = online::unit(context, declared, table, plans)?;
-    preconditions::debris(context, &entry, table, plans);
     if unit.is_empty() {
         return Ok(());
     }
-    checks::rights(context, &entry, table)?;
+    for touched in unit.tables() {
+        if let Some(table) = context.table(&touched) {
+            checks::rights(context, &entry, table)?;
+        }
+    }
+    unit.origin = declared.origin.clone();
+    unit.at_home = declared
+        .spec
+        .tablespace
+        .as_ref()
+        .is_none_or(|tablespace| *tablespace == context.catalog().default_tablespace);
     let text = declared.spec.predicate.is_some() || steps::has_expression(&declared.spec);
     if text && unit.turn == Turn::Plain {
         unit.turn(Turn::Partial);
@@ -191,13 +243,11 @@ impl Plans {
         let awaits = hold_back(context, &mut self.units);
         analyze_once(&mut self.units);
         self.units.retain(|unit| !unit.is_empty());
-        self.units.sort_by(|a, b| {
-            let key = |unit: &Unit| {
-                let table = unit.steps.first().map(|planned| planned.step.table.clone());
-                (unit.turn, table)
-            };
-            key(a).cmp(&key(b))
+        self.units.sort_by_cached_key(|unit| {
+            let table = unit.steps.first().map(|planned| planned.step.table.clone());
+            (unit.turn, table)
         });
+        refuse_without_space(context, &mut self);
         let mut steps: Vec<Step> = awaits;
         for unit in self.units {
             let begin = steps.len();
@@ -262,28 +312,79 @@ fn refuse_unsafe_minor(context: &Context<'_>, plans: &mut Plans) {
         let Some(Planned { step, .. }) = builds else {
             return true;
         };
-        refusals.push(Refusal {
-            code: "unsafe-minor".to_owned(),
-            table: step.table.clone(),
-            relation: step.index.as_ref().map(|change| change.name.clone()),
-            message: format!(
+        refusals.push(unit.refusal(
+            step,
+            "unsafe-minor",
+            format!(
                 "PostgreSQL {} can build an index concurrently that misses rows",
                 context.catalog().server.version
             ),
-            remedy: vec![
-                "update the server to 14.4 or later: a minor update needs only a restart"
-                    .to_owned(),
-            ],
-            origin: context
-                .inputs
-                .declared
-                .iter()
-                .find(|declared| declared.spec.table == step.table)
-                .map(|declared| declared.origin.clone())
-                .unwrap_or_default(),
-        });
+            "update the server to 14.4 or later: a minor update needs only a restart",
+        ));
         false
     });
+}
+
+/// Refuses builds that would fill the disk, in the order of the steps: an index needs its size, and its sort about
+/// as much again while it runs.
+fn refuse_without_space(context: &Context<'_>, plans: &mut Plans) {
+    let Some(free) = context.catalog().free_bytes else {
+        return;
+    };
+    let Plans {
+        units,
+        refusals,
+        notes,
+        ..
+    } = plans;
+    let mut needed = 0_i64;
+    let mut last = None;
+    units.retain(|unit| {
+        if !unit.at_home {
+            return true;
+        }
+        let builds = || {
+            unit.steps
+                .iter()
+                .map(|planned| &planned.step)
+                .filter(|step| step.action == Action::CreateIndex)
+                .filter_map(|step| Some((step, step.index.as_ref()?.bytes?)))
+        };
+        let own: i64 = builds().map(|(_, bytes)| bytes).sum();
+        let Some((step, largest)) = builds().max_by_key(|(_, bytes)| *bytes) else {
+            return true;
+        };
+        if needed.saturating_add(own).saturating_add(largest) > free {
+            refusals.push(unit.refusal(
+                step,
+                "disk-space",
+                format!(
+                    "the build needs about {} MB and its sort as much again for a while; {} MB are free, {} MB of it taken by builds before",
+                    own >> 20,
+                    free >> 20,
+                    needed >> 20
+                ),
+                "make room, or give it another `tablespace`",
+            ));
+            return false;
+        }
+        needed = needed.saturating_add(own);
+        last = Some(step.table.clone());
+        true
+    });
+    if let Some(table) = last
+        && needed > free / 2
+    {
+        notes.push(Note {
+            code: "disk-space".to_owned(),
+            table,
+            message: format!(
+                "all builds together need about {} MB of the {} MB that are free",
+                needed >> 20,
+                free >> 20
+            ),
+        });
+    }
 }
 
 /// Takes out every step on a table where another session builds an index, and what depends on it: any DDL that

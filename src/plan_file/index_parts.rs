@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::index_plan::{IndexColumn, IndexKey, IndexPlan, Nulls};
 use super::position::Step;
-use crate::ident::quote_ident;
+use crate::ident::{quote_ident, quote_if_needed, quote_literal};
 use crate::syntax::{
     self, Build, CreateIndex, DEFAULT_METHOD, Fault, IndexSpec, KeySpec, KeyTarget, ObjectName,
 };
@@ -132,6 +132,37 @@ impl IndexPlan {
         }
     }
 
+    /// Returns the entry that says, by its parts, what a specification says.
+    pub fn of(spec: &IndexSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            table: Some(spec.table.clone()),
+            columns: spec.keys.iter().map(column_of).collect(),
+            using: (spec.method != DEFAULT_METHOD).then(|| spec.method.clone()),
+            unique: spec.unique,
+            nulls_not_distinct: spec.nulls_not_distinct,
+            include: spec.include.clone(),
+            predicate: spec.predicate.clone(),
+            with: spec.with.clone(),
+            tablespace: spec.tablespace.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the statistics targets of expressions by key position from 1; a plain column has none in an index.
+    pub fn set_statistics(&mut self, targets: &BTreeMap<i16, i16>) {
+        for (position, target) in targets {
+            let key = usize::try_from(*position)
+                .ok()
+                .and_then(|position| self.columns.get_mut(position.checked_sub(1)?));
+            if let Some(IndexColumn::Key(key)) = key
+                && key.expr.is_some()
+            {
+                key.statistics = Some(*target);
+            }
+        }
+    }
+
     /// Returns the statistics targets by key position from 1, wherever the entry says them.
     pub fn statistics_targets(&self) -> BTreeMap<i16, i16> {
         if self.sql.is_some() {
@@ -196,6 +227,52 @@ fn key(parts: &IndexKey, place: &[Step], faults: &mut Vec<PartFault>) -> Option<
     })
 }
 
+fn column_of(key: &KeySpec) -> IndexColumn {
+    let (column, expr) = match &key.target {
+        KeyTarget::Column(name) => (Some(name.clone()), None),
+        KeyTarget::Expression(text) => (None, Some(text.clone())),
+    };
+    let parts = IndexKey {
+        column,
+        expr,
+        desc: key.desc,
+        nulls: (key.nulls_first != key.desc).then_some(if key.nulls_first {
+            Nulls::First
+        } else {
+            Nulls::Last
+        }),
+        collate: key.collate.as_ref().map(collation_text),
+        opclass: key.opclass.as_ref().map(|name| {
+            if key.opclass_options.is_empty() {
+                return name.to_string();
+            }
+            let options: Vec<String> = key
+                .opclass_options
+                .iter()
+                .map(|(name, value)| {
+                    format!("{} = {}", quote_if_needed(name), quote_literal(value))
+                })
+                .collect();
+            format!("{name}({})", options.join(", "))
+        }),
+        statistics: None,
+    };
+    // A name that looks like an expression or an order is refused as a bare name.
+    let bare = |name: &String| !name.contains([' ', '(', '"']);
+    match &parts.column {
+        Some(name)
+            if bare(name)
+                && IndexKey {
+                    column: Some(name.clone()),
+                    ..IndexKey::default()
+                } == parts =>
+        {
+            IndexColumn::Name(name.clone())
+        }
+        _ => IndexColumn::Key(parts),
+    }
+}
+
 /// Reads the name of a collation: `C`, `"de-x-icu"`, `public.german`, `en_US.utf8`.
 ///
 /// A part without quotes is taken as it is written, unlike in SQL: nobody means `c` by `C`. A locale with its
@@ -248,11 +325,7 @@ fn is_locale(text: &str) -> bool {
 }
 
 /// Returns the name of a collation as a plan file writes it, so that it is read back the same.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what is imported is written by it")
-)]
-pub(crate) fn collation_text(name: &ObjectName) -> String {
+fn collation_text(name: &ObjectName) -> String {
     let part = |text: &str| {
         if !text.is_empty()
             && text

@@ -4,6 +4,7 @@ pub mod advise;
 pub mod changeset;
 pub mod doctor;
 pub mod history;
+pub mod index_plan;
 pub mod index_survey;
 pub mod json;
 pub mod outcome;

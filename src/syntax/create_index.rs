@@ -6,6 +6,7 @@ use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 
 use super::index_spec::{DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget, ObjectName};
+use super::lexer::string_value;
 use crate::ident::QualifiedName;
 
 /// A statement read.
@@ -114,10 +115,8 @@ pub fn expression(text: &str) -> Result<String, Fault> {
         return Err(Fault::whole(text, "not one SQL expression"));
     };
     // The parenthesis that was opened first must be the one that is closed last.
-    let whole = select.syntax().descendants().find(|node| {
-        node.kind() == SyntaxKind::PAREN_EXPR
-            && usize::from(node.text_range().start()) == BEFORE.len() - 1
-    });
+    let whole = parenthesised(select.syntax())
+        .filter(|node| usize::from(node.text_range().start()) == BEFORE.len() - 1);
     match whole {
         Some(node) if usize::from(node.text_range().end()) == wrapped.len() => {
             if node
@@ -130,6 +129,12 @@ pub fn expression(text: &str) -> Result<String, Fault> {
         }
         _ => Err(Fault::whole(text, "not one SQL expression")),
     }
+}
+
+/// The first expression in parentheses below a node.
+pub(super) fn parenthesised(node: &SyntaxNode) -> Option<SyntaxNode> {
+    node.descendants()
+        .find(|node| node.kind() == SyntaxKind::PAREN_EXPR)
 }
 
 /// What stands between the parentheses of a node, without the blanks and comments around it.
@@ -391,14 +396,12 @@ fn options(list: &ast::AttributeList) -> Result<BTreeMap<String, String>, String
     Ok(found)
 }
 
-/// `'90'` and `90` are the same value.
+/// `'90'`, `E'90'` and `90` are the same value.
 fn literal(text: &str) -> String {
-    match text
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''))
-    {
-        Some(inner) => inner.replace("''", "'"),
-        None => text.to_owned(),
+    if text.ends_with('\'') {
+        string_value(text)
+    } else {
+        text.to_owned()
     }
 }
 

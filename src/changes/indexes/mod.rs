@@ -19,6 +19,7 @@ mod drops;
 mod folds;
 mod growth;
 mod guards;
+pub mod import;
 mod names;
 mod online;
 mod parameters;

@@ -1,13 +1,14 @@
 //! `dbops init`.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
 use super::context::{Context, Selected};
+use super::indexes::read_live;
+use super::new_file::{self, Existing};
 use crate::catalog::{self, Catalog, Scope, Sizes, TableScope};
+use crate::changes::indexes::import::{Wanted, from_catalog};
 use crate::changes::starter::starter;
 use crate::conn::{Purpose, begin_read, connect};
 use crate::failure::{Exit, Failure};
@@ -19,6 +20,9 @@ use crate::render::words::plural;
 /// told from its partitions, the entry is a comment that says why.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Add the indexes that are there, as `dbops indexes import --from-database` does
+    #[arg(long)]
+    indexes: bool,
     /// Write this file instead of printing
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -28,10 +32,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    if let Some(path) = args.out.as_deref().filter(|_| !args.force)
-        && path.symlink_metadata().is_ok()
-    {
-        bail!(exists(path));
+    let existing = Existing::forced(args.force);
+    if let Some(path) = &args.out {
+        new_file::check(path, existing)?;
     }
     let plan = context.plan_for_targets()?;
     let targets = context.targets(&plan)?;
@@ -43,10 +46,22 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let catalog = context.block_on(read(context, selected))?;
     let starter = starter(&catalog, context.now());
-    let text = crate::render::starter::yaml(&starter, &catalog.server.database);
+    let mut text = crate::render::starter::yaml(&starter, &catalog.server.database);
+    if args.indexes {
+        let live = context.block_on(read_live(context, selected, TableScope::All))?;
+        let import = from_catalog(&live, Wanted::default());
+        let section = crate::render::index_plan::section(&import);
+        if !section.is_empty() {
+            text.push('\n');
+            text.push_str(&section);
+        }
+        for note in import.notes.iter().chain(&import.faults) {
+            context.ui.warning(&note.message);
+        }
+    }
     match &args.out {
         None => context.ui.result(&text)?,
-        Some(path) => write(path, &text, args.force)?,
+        Some(path) => new_file::write(path, &text, existing)?,
     }
     let open = starter.tables.iter().filter(|table| table.open.is_some());
     let open = open.count();
@@ -78,30 +93,4 @@ async fn read(context: &Context, selected: &Selected) -> anyhow::Result<Catalog>
         .await
         .context("ending the reading transaction")?;
     Ok(catalog)
-}
-
-/// Writes the file; without `force` the system itself refuses one that has come to exist.
-fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(exists(path).into()),
-        Err(error) => {
-            Err(Failure::usage(format!("cannot write {}: {error}", path.display())).into())
-        }
-    }
-}
-
-fn exists(path: &Path) -> Failure {
-    Failure::usage(format!("{} exists already", path.display()))
-        .hint("name another file, or replace it with --force")
 }

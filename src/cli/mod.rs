@@ -14,6 +14,7 @@ mod history;
 mod indexes;
 mod init;
 mod man;
+mod new_file;
 mod partitions;
 mod schedule;
 mod schema;

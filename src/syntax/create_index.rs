@@ -184,11 +184,20 @@ pub(super) fn parse(text: &str) -> Result<SourceFile, Fault> {
     let parse = SourceFile::parse(text);
     match parse.errors().first() {
         None => Ok(parse.tree()),
-        Some(error) => Err(Fault {
-            message: worded(error.message()),
-            start: error.range().start().into(),
-            end: error.range().end().into(),
-        }),
+        Some(error) => {
+            let start = usize::from(error.range().start());
+            let rest = text.get(start..).unwrap_or_default();
+            // What is amiss is what comes next, not the blank before it.
+            let blank = match rest.trim_start() {
+                "" => 0,
+                next => rest.len() - next.len(),
+            };
+            Err(Fault {
+                message: worded(error.message()),
+                start: start + blank,
+                end: usize::from(error.range().end()).max(start + blank),
+            })
+        }
     }
 }
 

@@ -333,3 +333,179 @@ fn comment_lines(comment: &str) -> Vec<String> {
         .filter(|line| !line.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSY: &str = r##"\restrict abc
+-- it's; not a statement
+SELECT pg_catalog.set_config('search_path', '', false);
+SET default_tablespace = '';
+CREATE TABLE public.notes (id int PRIMARY KEY, body text UNIQUE CHECK (body <> ';'));
+COPY public.notes (id, body) FROM stdin;
+1	it's; CREATE INDEX nope ON t (a);
+2	$$ unbalanced ( "
+\.
+
+CREATE FUNCTION f() RETURNS int LANGUAGE sql
+    BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;
+CREATE FUNCTION g() RETURNS void AS $body$ begin execute 'create index x on y (z);'; end $body$ LANGUAGE plpgsql;
+CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2);
+/* outer /* inner; */ ' still */
+
+-- why it is there
+-- in two lines
+CREATE INDEX a_idx ON public.notes USING btree (body); -- and this
+-- too far above
+
+CREATE UNIQUE INDEX "B;x" ON ONLY app.t (lower(b), (E'it\'s;' || c)) WHERE d = ';';
+create index on plain (x)
+\gexec
+ALTER INDEX app.b ATTACH PARTITION app.b_2026;
+ALTER INDEX a_idx ALTER COLUMN 2 SET STATISTICS 500;
+ALTER INDEX a_idx RENAME TO b_idx;
+ALTER INDEX IF EXISTS a_idx SET TABLESPACE fast;
+COMMENT ON INDEX public.a_idx IS 'it''s';
+COMMENT ON INDEX a_idx IS NULL;
+ALTER TABLE ONLY public.notes
+    ADD CONSTRAINT n_key UNIQUE NULLS NOT DISTINCT (a, b) INCLUDE (c) WITH (fillfactor='70') USING INDEX TABLESPACE fast,
+    ADD PRIMARY KEY (id),
+    ADD COLUMN z int;
+ALTER TABLE notes ADD CONSTRAINT late UNIQUE (a) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE notes ADD CONSTRAINT u UNIQUE USING INDEX u_idx;
+ALTER TABLE notes CLUSTER ON a_idx;
+DROP INDEX CONCURRENTLY IF EXISTS old_a, app."Old";
+SET search_path TO "$user", app, public;
+SET default_tablespace = fast;
+\connect other
+DO $$ BEGIN PERFORM 1; END $$;
+"##;
+
+    fn names(script: &Script) -> Vec<Option<&str>> {
+        script
+            .statements
+            .iter()
+            .filter_map(|statement| match &statement.action {
+                Action::Create(found) => Some(found.spec.name.as_deref()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn statements_are_told_apart_whatever_stands_between_them() {
+        let script = script(MESSY);
+        assert_eq!(script.faults, []);
+        assert_eq!(names(&script), [Some("a_idx"), Some("B;x"), None]);
+        let first = &script.statements[3];
+        assert_eq!(
+            first.comments,
+            ["why it is there", "in two lines", "and this"]
+        );
+        assert!(MESSY[first.start..].starts_with("CREATE INDEX a_idx"));
+        assert_eq!(script.statements[4].comments, [""; 0]);
+    }
+
+    #[test]
+    fn what_belongs_to_indexes_is_read() {
+        let script = script(MESSY);
+        let name = |text: &str| {
+            let (schema, name) = crate::ident::split_name(text).unwrap();
+            ObjectName { schema, name }
+        };
+        let actions: Vec<&Action> = script
+            .statements
+            .iter()
+            .map(|statement| &statement.action)
+            .filter(|action| !matches!(action, Action::Create(_)))
+            .collect();
+        assert_eq!(
+            actions[..9],
+            [
+                &Action::SearchPath(None),
+                &Action::DefaultTablespace(None),
+                &Action::Inline(2),
+                &Action::Attach(name("app.b_2026")),
+                &Action::Statistics(name("a_idx"), 2, 500),
+                &Action::Rename(name("a_idx"), "b_idx".to_owned()),
+                &Action::Tablespace(name("a_idx"), "fast".to_owned()),
+                &Action::Comment(name("public.a_idx"), Some("it's".to_owned())),
+                &Action::Comment(name("a_idx"), None),
+            ]
+        );
+        let Action::Constraint(unique) = actions[9] else {
+            panic!("{:?}", actions[9]);
+        };
+        let spec = &unique.index.as_ref().unwrap().spec;
+        assert!(spec.unique && spec.nulls_not_distinct && !unique.primary);
+        assert_eq!(
+            (spec.include.len(), spec.tablespace.as_deref()),
+            (1, Some("fast"))
+        );
+        assert_eq!(spec.with["fillfactor"], "70");
+        let Action::Constraint(primary) = actions[10] else {
+            panic!("{:?}", actions[10]);
+        };
+        assert!(primary.primary && primary.name.is_none());
+        assert!(matches!(actions[11], Action::Constraint(late) if late.index.is_none()));
+        assert!(matches!(actions[12], Action::UsingIndex { index, .. } if index == "u_idx"));
+        assert!(matches!(actions[13], Action::Unsaid(_)));
+        assert_eq!(
+            actions[14..],
+            [
+                &Action::Drop(vec![name("old_a"), name("app.\"Old\"")]),
+                &Action::SearchPath(Some("app".to_owned())),
+                &Action::DefaultTablespace(Some("fast".to_owned())),
+                &Action::Connect,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_placed_and_never_dropped() {
+        for (text, at) in [
+            ("select 1; create index i on t (a b c);", "c);"),
+            (
+                "create index i on t (a) where b = 'x; create index j on t (a);",
+                "'x",
+            ),
+            ("create index i on t ((a);\ncreate index j on t (a);", "((a"),
+            ("select 1; /* x", "/*"),
+            ("create function f() as $x$ y", "$x$"),
+            ("select \"a", "\"a"),
+            (
+                "do $$ begin create unique\n index i on t (a); end $$;",
+                "$$",
+            ),
+            (
+                "create schema s create table t (a int) create index i on t (a);",
+                "create index",
+            ),
+            ("alter index i set (fillfactor = 50);", "alter"),
+            ("create index i on :schema.t (a);", ":"),
+            (
+                "create index an_index_name_that_is_longer_than_postgresql_keeps_it_at_sixty_three on t (a)",
+                "create",
+            ),
+        ] {
+            let script = script(text);
+            let start = script.faults.first().map(|fault| fault.start);
+            assert_eq!(start, text.find(at), "{text}\n{script:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in r#"([ -~\n]|create index |;|\$\$|'|"|--|/\*|\*/|\\)*"#) {
+            script(&text);
+        }
+
+        #[test]
+        fn a_damaged_script_is_read(cut in 0..MESSY.len(), length in 0..40_usize) {
+            let mut text = MESSY.to_owned();
+            text.replace_range(cut..(cut + length).min(MESSY.len()), "");
+            script(&text);
+        }
+    }
+}

@@ -64,6 +64,8 @@ mod index_build;
 mod index_catalog;
 mod index_corpus;
 mod index_crash;
+mod index_import;
+mod index_import_files;
 mod index_race;
 mod index_stall;
 mod init;
@@ -104,6 +106,8 @@ const MODULES: &[&Module] = &[
     &index_catalog::MODULE,
     &index_corpus::MODULE,
     &index_crash::MODULE,
+    &index_import::MODULE,
+    &index_import_files::MODULE,
     &index_race::MODULE,
     &index_stall::MODULE,
     &init::MODULE,

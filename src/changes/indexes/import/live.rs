@@ -22,13 +22,25 @@ impl Why {
     /// What is left out, and the reason.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Attached => ("of a partition", "its partitioned table's index brings it"),
-            Self::Invalid => ("not valid", "build it again or drop it first"),
-            Self::Extension => ("of an extension", "the extension brings it"),
-            Self::Exclusion => ("of an exclusion constraint", "no index alone can say it"),
-            Self::Deferrable => ("of a deferrable constraint", "no index alone can say it"),
-            Self::Constraint => ("of a constraint", "add --constraints to import it"),
-            Self::Temporary => ("of a temporary table", "it ends with its session"),
+            Self::Attached => (
+                "of a partition",
+                "partitions get theirs from the partitioned table's index",
+            ),
+            Self::Invalid => ("not valid", "rebuild or drop such an index first"),
+            Self::Extension => ("of an extension", "extensions bring their own"),
+            Self::Exclusion => (
+                "of an exclusion constraint",
+                "only a constraint makes such an index",
+            ),
+            Self::Deferrable => (
+                "of a deferrable constraint",
+                "only a constraint makes such an index",
+            ),
+            Self::Constraint => ("of a constraint", "see --constraints"),
+            Self::Temporary => (
+                "of a temporary table",
+                "temporary tables end with their session",
+            ),
         }
     }
 }

@@ -266,17 +266,13 @@ impl State {
             (
                 attached,
                 "of a partition",
-                "its partitioned table's index brings it",
+                "partitions get theirs from the partitioned table's index",
             ),
-            (
-                unwanted,
-                "of a constraint",
-                "add --constraints to import it",
-            ),
+            (unwanted, "of a constraint", "see --constraints"),
             (
                 self.inline,
                 "of a constraint within CREATE TABLE",
-                "the table brings it",
+                "it comes with the table",
             ),
             (
                 if self.wanted.absent {
@@ -285,7 +281,7 @@ impl State {
                     self.dropped.len()
                 },
                 "dropped by the file",
-                "add --absent to import it",
+                "see --absent",
             ),
         ] {
             if count > 0 {

@@ -29,8 +29,8 @@ def measure(_cluster, dbops):
     trials = re.findall(r"^test (\S+?)::\S+::(\S+)\s+\.\.\. (\w+)$", ran.stdout, re.MULTILINE)
     rows = []
     for major, name, result in trials:
-        later = sum(int(since[1]) > int(major) for shape in shapes if (since := re.search(r"since: (\d+)", shape))) if major.isdigit() else 0
-        rows.append([major, name.replace("_", " "), f"{len(shapes) - later}" if major.isdigit() else f"up to {len(shapes)}", result])
+        later = sum(int(since[1]) > int(major[2:]) for shape in shapes if (since := re.search(r"since: (\d+)", shape))) if major[2:].isdigit() else 0
+        rows.append([major, name.replace("_", " "), f"{len(shapes) - later}" if major[2:].isdigit() else f"up to {len(shapes)}", result])
     good = sum(result == "ok" for _, _, result in trials)
     why = re.findall(r"^.* are wrong:$|^.*error:.*$", ran.stdout + ran.stderr, re.MULTILINE)[:3] if ran.returncode else []
     return (

@@ -1,5 +1,7 @@
 //! `dbops indexes import` of live databases, and the names of indexes that have none.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use dbops::plan_file::load;
 
@@ -41,6 +43,19 @@ fn import(ctx: &Ctx, db: &Db, words: &str) -> Dbops {
         .args(words.split_whitespace())
 }
 
+/// Shows that a plan and a database agree.
+pub(crate) async fn changes_nothing(ctx: &Ctx, db: &Db, plan: &Path) -> Result<()> {
+    let run = ctx
+        .dbops()
+        .on(db)
+        .args(["indexes", "apply", "--dry-run", "--exit-code", "--plan"])
+        .args([plan])
+        .run()
+        .await?;
+    ensure!(run.status.success(), "{}{}", run.stdout, run.stderr);
+    Ok(())
+}
+
 /// The definitions of a schema's indexes, without those of constraints.
 async fn definitions(db: &Db) -> Result<Vec<String>> {
     db.list(
@@ -71,7 +86,9 @@ async fn a_live_database_is_imported_as_it_is(ctx: &Ctx) -> Result<()> {
     }
     let file = ctx.dir().join("plan.yaml");
     std::fs::write(&file, &run.stdout).context("writing the plan file")?;
-    let loaded = load(&[file]).map_err(|problems| anyhow::anyhow!("{}\n{problems}", run.stdout))?;
+    changes_nothing(ctx, &db, &file).await?;
+    let loaded = load(std::slice::from_ref(&file))
+        .map_err(|problems| anyhow::anyhow!("{}\n{problems}", run.stdout))?;
     same(loaded.plan.indexes.len(), 14)?;
     // Built anew from the plan alone, every index is what it was.
     let before = definitions(&db).await?;
@@ -101,6 +118,7 @@ async fn a_live_database_is_imported_as_it_is(ctx: &Ctx) -> Result<()> {
         }
     }
     same(definitions(&db).await?, before)?;
+    changes_nothing(ctx, &db, &file).await?;
 
     let run = import(
         ctx,
@@ -123,6 +141,12 @@ async fn a_live_database_is_imported_as_it_is(ctx: &Ctx) -> Result<()> {
         &["1 index of a deferrable constraint is left out"],
     )?;
     ensure!(!run.stdout.contains("parted"), "{}", run.stdout);
+    let run = import(ctx, &db, "--from-database --constraints")
+        .run()
+        .await?
+        .exits_with(0)?;
+    std::fs::write(&file, &run.stdout).context("writing the plan file")?;
+    changes_nothing(ctx, &db, &file).await?;
     import(ctx, &db, "--from-database --table nowhere")
         .run()
         .await?

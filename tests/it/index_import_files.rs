@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use dbops::plan_file::load;
 
-use super::index_import::LIVE;
+use super::index_import::{LIVE, changes_nothing};
 use crate::common::{Ctx, holds, same, tests};
 
 tests!(SystemOnly: a_dump_gives_the_plan_that_the_database_gives,
@@ -57,6 +57,9 @@ async fn a_dump_gives_the_plan_that_the_database_gives(ctx: &Ctx) -> Result<()> 
             entries
         };
         same(entries(&read.stdout), entries(&live.stdout))?;
+        let plan = ctx.dir().join("plan.yaml");
+        std::fs::write(&plan, &read.stdout).context("writing the plan file")?;
+        changes_nothing(ctx, &db, &plan).await?;
     }
     Ok(())
 }

@@ -342,7 +342,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 37] = [
+pub static ALL: [&Query; 38] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -359,6 +359,7 @@ pub static ALL: [&Query; 37] = [
     &indexes::BUILDS,
     &indexes::COLLATIONS,
     &indexes::COLUMNS,
+    &indexes::DATA_DIRECTORY,
     &indexes::FOREIGN_KEYS,
     &indexes::LIST,
     &indexes::NAMES,

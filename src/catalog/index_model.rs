@@ -24,6 +24,8 @@ pub struct IndexCatalog {
     pub tablespaces: Vec<String>,
     /// The database's own tablespace, which an index that names none is in.
     pub default_tablespace: String,
+    /// The server's data directory, where the session is local to the server and the role may be told.
+    pub data_directory: Option<String>,
     /// Bytes free where the data directory lies; `None`: not known from here.
     pub free_bytes: Option<i64>,
 }

@@ -53,13 +53,14 @@ pub async fn read(tx: &Transaction<'_>, scope: &IndexScope) -> Result<IndexCatal
         .await
         .context("preparing to read the catalog")?;
     let (server, reader) = server::read(tx).await?;
-    let (mut tables, mut others, running, opclasses, (tablespaces, default_tablespace)) =
+    let (mut tables, mut others, running, opclasses, (tablespaces, default_tablespace), mut paths) =
         try_join!(
             read_tables(&reader, scope),
             read_names(&reader, &scope.names),
             read_builds(&reader),
             read_opclasses(&reader),
             read_tablespaces(&reader),
+            reader.list(&sql::DATA_DIRECTORY, &[], |row| get::<Option<String>>(row, "path")),
         )
         .context("reading the catalog")?;
     fill(&reader, &mut tables).await?;
@@ -78,6 +79,7 @@ pub async fn read(tx: &Transaction<'_>, scope: &IndexScope) -> Result<IndexCatal
         opclasses,
         tablespaces,
         default_tablespace,
+        data_directory: paths.pop().flatten(),
         free_bytes: None,
     })
 }

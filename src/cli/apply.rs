@@ -104,6 +104,7 @@ async fn on_server(
         exit_code: exit.code(),
         exit,
         message: None,
+        forecast: None,
     };
     if changeset.is_empty() {
         return Ok(report(None, Exit::Done));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::apply::Outcome;
+use crate::apply::{Forecast, Outcome};
 use crate::changes::changeset::Changeset;
 use crate::changes::survey::TableSurvey;
 use crate::failure::Exit;
@@ -23,6 +23,9 @@ pub struct RunReport {
     pub exit: Exit,
     /// Why there is no changeset or no outcome: a standby, a connection error.
     pub message: Option<String>,
+    /// Who would hold up the builds of a changeset that is only shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 /// The report of a writing command: `dbops.run/1`.

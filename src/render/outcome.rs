@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::changeset::refusals_and_notes;
 use super::words::{clean, duration, millis, plural};
-use crate::apply::{Blocked, Blocker, Outcome, Status, StepOutcome};
+use crate::apply::{Blocked, Blocker, Forecast, Outcome, Status, StepOutcome};
 use crate::changes::changeset::Changeset;
 
 /// Renders the steps, then what could not be served, then one line of sums with the measured wait of
@@ -47,6 +47,15 @@ fn render_step(out: &mut String, step: &StepOutcome) {
     if let Some(remedy) = &step.remedy {
         let _ = writeln!(out, "            what to do: {}", clean(remedy));
     }
+}
+
+/// Renders who would hold up a concurrent build that began now; nothing where nobody would.
+pub fn forecast(forecast: &Forecast) -> String {
+    let mut out = String::new();
+    for blocker in &forecast.blocking {
+        let _ = writeln!(out, "would wait for {}", blocker_text(blocker));
+    }
+    out
 }
 
 fn blocker_text(blocker: &Blocker) -> String {

@@ -153,6 +153,14 @@ pub static TABLESPACES: Query = Query {
     columns: &[("name", Type::TEXT), ("of_database", Type::BOOL)],
 };
 
+/// Where the server's files are, for a session on the same machine.
+pub static DATA_DIRECTORY: Query = Query {
+    name: "data_directory",
+    variants: &[(13, catalog_query!("data_directory.sql"))],
+    params: &[],
+    columns: &[("path", Type::TEXT)],
+};
+
 /// Relations that hold names.
 pub static NAMES: Query = Query {
     name: "index_names",

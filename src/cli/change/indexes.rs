@@ -76,7 +76,8 @@ pub(in crate::cli) async fn read(
             .collect(),
     };
     let tx = begin_read(reader).await?;
-    let catalog = indexes::read(&tx, &scope).await?;
+    let mut catalog = indexes::read(&tx, &scope).await?;
+    catalog.free_bytes = catalog.data_directory.as_deref().and_then(free_bytes);
     let mut read = Read {
         declared,
         absent,
@@ -97,6 +98,17 @@ pub(in crate::cli) async fn read(
         .await
         .context("ending the reading transaction")?;
     Ok(read)
+}
+
+/// Bytes free on the disk of the server's data directory, where it is a folder of this machine.
+fn free_bytes(data_directory: &str) -> Option<i64> {
+    // The same path may be another folder when the server's socket comes out of a container.
+    let postmaster = std::path::Path::new(data_directory).join("PG_VERSION");
+    if !postmaster.exists() {
+        return None;
+    }
+    let disk = nix::sys::statvfs::statvfs(data_directory).ok()?;
+    i64::try_from(disk.blocks_available().saturating_mul(disk.fragment_size())).ok()
 }
 
 /// Reads what is there and computes the changeset from it.

@@ -20,7 +20,7 @@ pub(super) use self::indexes::{Breadth, Depth, read as read_indexes};
 use self::partitions::Planner;
 use super::context::{Context, Selected};
 use super::signals::watch_interrupts;
-use crate::apply::Outcome;
+use crate::apply::{self, Forecast, Outcome};
 use crate::apply::exclusive::Area;
 use crate::catalog::Server;
 use crate::changes::changeset::{Action, Changeset, Hazard, Refusal};
@@ -309,6 +309,7 @@ fn unreachable_target(selected: &Selected, error: &anyhow::Error, context: &Cont
         exit_code: exit.code(),
         exit,
         message: Some(message),
+        forecast: None,
     }
 }
 
@@ -324,7 +325,12 @@ fn report_text(report: &RunReport, several: bool, dry_run: bool) -> String {
         }
         // A message says why there is nothing to show: a standby.
         (Some(_), None) if report.message.is_some() => {}
-        (Some(changeset), None) => text.push_str(&render::changeset::text(changeset)),
+        (Some(changeset), None) => {
+            text.push_str(&render::changeset::text(changeset));
+            if let Some(forecast) = &report.forecast {
+                text.push_str(&render::outcome::forecast(forecast));
+            }
+        }
         (None, _) => {}
     }
     if let Some(message) = &report.message {
@@ -400,6 +406,7 @@ async fn on_target(
         exit_code: exit.code(),
         exit,
         message,
+        forecast: None,
     };
     warn_about_version(&server, context);
     let showing = args.dry_run || args.out.is_some();
@@ -421,10 +428,15 @@ async fn on_target(
             Exit::Done
         };
         let exit = planned(&changeset).worst(findings);
-        return Ok((
-            report(changeset, None, exit, None),
-            server.deadlock_timeout_ms,
-        ));
+        let forecast = match showing {
+            true => forecast(&changeset, &reader).await?,
+            false => None,
+        };
+        let shown = RunReport {
+            forecast,
+            ..report(changeset, None, exit, None)
+        };
+        return Ok((shown, server.deadlock_timeout_ms));
     }
     if server.in_recovery {
         return Err(Failure::refused(format!(
@@ -445,6 +457,26 @@ async fn on_target(
         report(changeset, Some(outcome), exit, None),
         server.deadlock_timeout_ms,
     ))
+}
+
+/// Reads who would hold up what is to be built or dropped concurrently, if it began now.
+async fn forecast(changeset: &Changeset, reader: &Session) -> anyhow::Result<Option<Forecast>> {
+    let tables: BTreeSet<QualifiedName> = changeset
+        .steps
+        .iter()
+        .filter(|step| {
+            matches!(
+                step.action,
+                Action::CreateIndex | Action::ReindexIndex | Action::DropIndex
+            )
+        })
+        .filter_map(|step| Some(step.index.as_ref()?.table.clone()))
+        .collect();
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let tables: Vec<QualifiedName> = tables.into_iter().collect();
+    apply::blockers_forecast(&**reader, &tables).await.map(Some)
 }
 
 fn planned(changeset: &Changeset) -> Exit {

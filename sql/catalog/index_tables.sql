@@ -1,4 +1,4 @@
--- Tables asked for by name ($1 schemas, $2 names; null: all but the system's and temporary ones), tables of the indexes named ($3 schemas, $4 names), and every partition below them.
+-- Tables asked for by name ($1 schemas, $2 names; null: all but the system's, dbops's own and temporary ones), tables of the indexes named ($3 schemas, $4 names), and every partition below them.
 with recursive asked (oid) as (
     select c.oid
     from pg_catalog.pg_class as c
@@ -7,7 +7,7 @@ with recursive asked (oid) as (
         $1::pg_catalog.text[] is null
         and c.relkind in ('r', 'p', 'm')
         and c.relpersistence <> 't'
-        and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+        and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'dbops')
     union
     select c.oid
     from rows from (

@@ -60,7 +60,9 @@ pub async fn read(tx: &Transaction<'_>, scope: &IndexScope) -> Result<IndexCatal
             read_builds(&reader),
             read_opclasses(&reader),
             read_tablespaces(&reader),
-            reader.list(&sql::DATA_DIRECTORY, &[], |row| get::<Option<String>>(row, "path")),
+            reader.list(&sql::DATA_DIRECTORY, &[], |row| get::<Option<String>>(
+                row, "path"
+            )),
         )
         .context("reading the catalog")?;
     fill(&reader, &mut tables).await?;

@@ -4,7 +4,7 @@
 //! typing the line would show.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -94,9 +94,48 @@ const SCENES: &[Scene] = &[
         args: &["partitions", "ensure"],
     },
     Scene {
+        says: "The declared indexes, looked at without a database: one is covered by another.",
+        on: On::Primary,
+        args: &["indexes", "apply", "--dry-run", "--offline"],
+    },
+    Scene {
+        says: "What building them takes: locks, size, what they cost updates.",
+        on: On::Primary,
+        args: &["indexes", "apply", "--dry-run"],
+    },
+    Scene {
+        says: "Build them. Nobody's writes wait; on a terminal each build shows its progress.",
+        on: On::Primary,
+        args: &["indexes", "apply"],
+    },
+    Scene {
+        says: "All of them are as the plan files say, and running it again finds nothing to do.",
+        on: On::Primary,
+        args: &["indexes", "list", "--declared"],
+    },
+    Scene {
+        says: "What the server's own statistics say about indexes.",
+        on: On::Primary,
+        args: &["indexes", "advise"],
+    },
+    Scene {
         says: "What dbops did here, kept in the database itself.",
         on: On::Primary,
         args: &["history"],
+    },
+];
+
+/// Commands shown on each of the other systems.
+const OTHERS: &[Scene] = &[
+    Scene {
+        says: "",
+        on: On::Primary,
+        args: &["indexes", "apply"],
+    },
+    Scene {
+        says: "",
+        on: On::Primary,
+        args: &["indexes", "list", "--declared"],
     },
 ];
 
@@ -214,10 +253,7 @@ impl<'a> Work<'a> {
         let amount = Amount {
             months: args.months,
             rows: args.rows,
-            end: self
-                .context
-                .as_of()
-                .map(|instant| instant.format("%Y-%m-%d %H:%M:%S").to_string()),
+            end: end_of_data(self.context),
         };
         args.system.load(&client, &amount).await?;
         let standby = primary.standby("standby").slot("standby").start().await?;
@@ -227,11 +263,24 @@ impl<'a> Work<'a> {
             system: args.system,
         };
         let plans = stage.folder().join("plans");
-        std::fs::create_dir(&plans)
-            .and_then(|()| std::fs::write(plans.join("partitions.yaml"), args.system.plan()))
-            .with_context(|| format!("writing the plan file into {}", plans.display()))?;
+        write_plans(&plans, args.system)?;
         Ok(stage)
     }
+}
+
+/// The instant before which all rows lie, where one is given.
+fn end_of_data(context: &Context) -> Option<String> {
+    context
+        .as_of()
+        .map(|instant| instant.format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// Writes a system's plan files into a new folder.
+fn write_plans(folder: &Path, system: System) -> Result<()> {
+    std::fs::create_dir(folder)
+        .and_then(|()| std::fs::write(folder.join("partitions.yaml"), system.partitions()))
+        .and_then(|()| std::fs::write(folder.join("indexes.yaml"), system.indexes()))
+        .with_context(|| format!("writing the plan files into {}", folder.display()))
 }
 
 fn without_postgres(error: &anyhow::Error) -> Failure {
@@ -276,25 +325,76 @@ impl Stage {
              $ cd {folder}\n\
              $ export DATABASE_URL='{primary}'\n\
              $ export STANDBY_URL='{standby}'\n\n\
-             # The plan file says what should be.\n\
-             $ cat plans/partitions.yaml\n{plan}",
+             # The plan files say what should be.\n\
+             $ cat plans/partitions.yaml\n{partitions}\n\
+             $ cat plans/indexes.yaml\n{indexes}",
             about = format_args!("{}, {}", self.system.name(), self.system.about()),
             version = self.primary.install().version(),
             months = args.months,
             folder = self.folder().display(),
             primary = self.url(On::Primary),
             standby = self.url(On::Standby),
-            plan = self.system.plan(),
+            partitions = self.system.partitions(),
+            indexes = self.system.indexes(),
         ))?;
         for scene in SCENES {
-            self.show(scene, context).await?;
+            self.show(scene, self.system, context).await?;
+        }
+        for other in System::all().iter().filter(|other| **other != self.system) {
+            self.load_other(*other, args, context).await?;
+            context.ui.result(&format!(
+                "\n# The indexes of `{}`, {}, on tables with rows.\n",
+                other.name(),
+                other.about()
+            ))?;
+            for scene in OTHERS {
+                self.show(scene, *other, context).await?;
+            }
         }
         Ok(())
     }
 
+    /// Loads another system, smaller, into a database of its own.
+    async fn load_other(&self, system: System, args: &Args, context: &Context) -> Result<()> {
+        let admin = self.primary.connect("postgres").await?;
+        admin
+            .query(
+                &format!(
+                    "create database {}",
+                    crate::ident::quote_ident(system.name())
+                ),
+                &[],
+            )
+            .await
+            .context("creating the database")?;
+        let client = self.primary.connect(system.name()).await?;
+        system
+            .load(
+                &client,
+                &Amount {
+                    months: args.months.min(3),
+                    rows: args.rows.min(5_000),
+                    end: end_of_data(context),
+                },
+            )
+            .await?;
+        write_plans(
+            &self.folder().join(format!("plans-{}", system.name())),
+            system,
+        )
+    }
+
     /// Shows the command line, then runs it with the terminal as its own.
-    async fn show(&self, scene: &Scene, context: &Context) -> Result<()> {
+    async fn show(&self, scene: &Scene, system: System, context: &Context) -> Result<()> {
         let mut args: Vec<String> = scene.args.iter().map(|&arg| arg.to_owned()).collect();
+        if system != self.system {
+            args.extend([
+                "--plan".to_owned(),
+                format!("plans-{}", system.name()),
+                "--dbname".to_owned(),
+                system.name().to_owned(),
+            ]);
+        }
         if let Some(instant) = context.as_of() {
             args.push("--as-of".to_owned());
             args.push(instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
@@ -307,9 +407,11 @@ impl Stage {
         if scene.on == On::Standby {
             self.caught_up().await?;
         }
-        context
-            .ui
-            .result(&format!("\n# {}\n$ {prefix}{line}\n", scene.says))?;
+        let says = match scene.says {
+            "" => String::new(),
+            says => format!("\n# {says}\n"),
+        };
+        context.ui.result(&format!("{says}$ {prefix}{line}\n"))?;
         let program = std::env::current_exe().context("finding the program itself")?;
         let mut command = tokio::process::Command::new(program);
         command

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::json::pretty;
-use super::words::{bytes, clean, count, plural};
+use super::words::{bytes, clean, count, indexes as indexes_in_words};
 use crate::catalog::index_model::LiveConstraintKind;
 use crate::changes::indexes::{IndexState, State};
 
@@ -108,8 +108,8 @@ fn sums(indexes: &[IndexState]) -> String {
         "no plan file declares an index here".to_owned()
     } else {
         format!(
-            "{converged} of {} as the plan files say",
-            plural(declared.len(), "declared index").replace("indexs", "indexes")
+            "{converged} of {} are as the plan files say",
+            indexes_in_words(declared.len())
         )
     };
     let undeclared = of(State::Undeclared);

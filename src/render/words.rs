@@ -55,6 +55,14 @@ pub fn plural(count: usize, one: &str) -> String {
     }
 }
 
+/// Returns `1 index`, `2 indexes`.
+pub fn indexes(count: usize) -> String {
+    match count {
+        1 => "1 index".to_owned(),
+        count => format!("{count} indexes"),
+    }
+}
+
 /// Returns a length of time in seconds for people: `45 s`, `12 min`, `5 h`, `71 days`.
 pub fn duration(seconds: i64) -> String {
     match seconds {

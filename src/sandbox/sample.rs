@@ -1,4 +1,4 @@
-//! The four reference systems as data for a throw-away cluster: schema, rows and plan file, all
+//! The four reference systems as data for a throw-away cluster: schema, rows and plan files, all
 //! embedded, so that the built command needs no folder beside it.
 #![expect(
     clippy::disallowed_methods,
@@ -17,7 +17,8 @@ pub struct System {
     about: &'static str,
     schema: &'static str,
     data: &'static str,
-    plan: &'static str,
+    partitions: &'static str,
+    indexes: &'static str,
 }
 
 macro_rules! system {
@@ -27,7 +28,8 @@ macro_rules! system {
             about: $about,
             schema: include_str!(concat!("../../sql/samples/", $name, ".sql")),
             data: include_str!(concat!("../../sql/samples/", $name, "_data.sql")),
-            plan: include_str!(concat!("../../plans/", $name, "/partitions.yaml")),
+            partitions: include_str!(concat!("../../plans/", $name, "/partitions.yaml")),
+            indexes: include_str!(concat!("../../plans/", $name, "/indexes.yaml")),
         }
     };
 }
@@ -80,9 +82,14 @@ impl System {
         self.about
     }
 
-    /// Returns the sample plan file.
-    pub fn plan(self) -> &'static str {
-        self.plan
+    /// Returns the sample plan file of its partitions.
+    pub fn partitions(self) -> &'static str {
+        self.partitions
+    }
+
+    /// Returns the sample plan file of its indexes.
+    pub fn indexes(self) -> &'static str {
+        self.indexes
     }
 
     /// Creates the tables and their rows in the empty database that the client is connected to.
@@ -123,7 +130,9 @@ mod tests {
     fn systems_are_found_by_their_names() {
         for system in System::all() {
             assert_eq!(System::named(system.name()), Some(*system));
-            assert!(system.plan().contains("version: 1"), "{}", system.name());
+            for plan in [system.partitions(), system.indexes()] {
+                assert!(plan.contains("version: 1"), "{}", system.name());
+            }
         }
         assert_eq!(System::named("nothing"), None);
     }

@@ -19,9 +19,10 @@ pub(super) use self::execute::{Execution, execute, lock};
 pub(super) use self::indexes::{Breadth, Depth, read as read_indexes};
 use self::partitions::Planner;
 use super::context::{Context, Selected};
+use super::indexes::lint;
 use super::signals::watch_interrupts;
-use crate::apply::{self, Forecast, Outcome};
 use crate::apply::exclusive::Area;
+use crate::apply::{self, Forecast, Outcome};
 use crate::catalog::Server;
 use crate::changes::changeset::{Action, Changeset, Hazard, Refusal};
 use crate::changes::saved;
@@ -169,7 +170,11 @@ impl Verb {
 
 /// Runs the command on every selected target; one target that cannot be served does not stop others.
 pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::Result<Exit> {
-    let mut plan = context.plan()?.plan;
+    let loaded = context.plan()?;
+    if !verb.is_of_partitions() {
+        lint::run(&loaded, context);
+    }
+    let mut plan = loaded.plan;
     plan.lock_budget = args.run.budget(plan.lock_budget);
     for policy in &mut plan.partitions {
         policy.lock_budget = policy.lock_budget.map(|budget| args.run.budget(budget));

@@ -83,9 +83,7 @@ async fn report_of(
     }
     let mut indexes = survey(read.inputs(now), &read.answers);
     indexes.retain(|index| {
-        let own = |table: &QualifiedName| table.schema == "dbops" && index.origin.is_none();
-        !index.table.as_ref().is_some_and(own)
-            && (!args.declared || index.origin.is_some())
+        (!args.declared || index.origin.is_some())
             && (args.tables.is_empty()
                 || index
                     .table

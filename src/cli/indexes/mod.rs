@@ -3,7 +3,7 @@
 mod advise;
 mod apply;
 mod import;
-mod lint;
+pub(super) mod lint;
 mod list;
 
 use clap::{Args, Subcommand};

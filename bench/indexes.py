@@ -87,7 +87,7 @@ class Build:
 
 ENTRY = re.compile(r"^(\d+) \S*\|(LOG|ERROR|FATAL|PANIC|WARNING):  (.*(?:\n\t.*)*)", re.MULTILINE)
 CREATE = re.compile(r"(?:statement|execute [^:]*): *create +(unique +)?index +(?:concurrently +)?(?:if not exists +)?.*? on ((only )?.*)", re.I | re.S)
-GONE = re.compile(r"server process \(PID (\d+)\) was terminated")
+CRASHED = "terminating any other active server processes"
 
 
 def builds(log):
@@ -97,8 +97,8 @@ def builds(log):
     """
     found, running = [], {}
     for pid, level, text in ENTRY.findall(log):
-        if dead := GONE.search(text):
-            running.pop(int(dead[1]), None)
+        if text.startswith(CRASHED):
+            running.clear()
         pid = int(pid)
         if level == "WARNING":
             continue

@@ -146,10 +146,21 @@ fn of_declared(
         .live(&declared.name)
         .filter(|live| live.table.name == declared.spec.table);
     let refused = refusals(&draft.refusals, &declared.name);
+    let below: Vec<&QualifiedName> = live
+        .filter(|live| live.index.partitioned)
+        .map(|live| drops::below(context, live))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|child| &child.index.name)
+        .collect();
     let steps: Vec<&Step> = draft
         .steps
         .iter()
-        .filter(|step| step.table == declared.spec.table && concerns(step, declared))
+        .filter(|step| step.table == declared.spec.table)
+        .filter(|step| {
+            let changed = step.index.as_ref().map(|change| &change.name);
+            concerns(step, declared) || changed.is_some_and(|name| below.contains(&name))
+        })
         .collect();
     let note = draft.notes.iter().find(|note| {
         matches!(note.code.as_str(), "unverified" | "adopted")

@@ -5,3 +5,4 @@ select
       and pg_catalog.pg_has_role('pg_read_all_settings', 'usage')
       then pg_catalog.current_setting('data_directory')
   end::text as path
+order by path

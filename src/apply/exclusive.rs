@@ -63,6 +63,29 @@ pub async fn take_within(session: &Session, area: Area, wait: Duration) -> anyho
     Ok(())
 }
 
+/// Checks that this session still holds the area's lock: the server may have ended an idle session.
+///
+/// # Errors
+/// A refusal where it does not.
+pub async fn still_held(session: &Session, area: Area) -> anyhow::Result<()> {
+    let held = session
+        .query_one(
+            "select exists (select from pg_catalog.pg_locks where locktype = 'advisory' and granted \
+             and pid = pg_catalog.pg_backend_pid() and classid::int8 = $1 and objid::int8 = $2 and objsubid = 2) as held",
+            &[&i64::from(LOCK_CLASS), &i64::from(area.object())],
+        )
+        .await
+        .and_then(|row| row.try_get::<_, bool>("held"));
+    if matches!(held, Ok(true)) {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "the session that held dbops's advisory lock is gone, so another run may have begun",
+    )
+    .hint("run the same command again: it goes on from what is there")
+    .into())
+}
+
 async fn try_once(session: &Session, area: Area) -> anyhow::Result<bool> {
     let row = session
         .query_one(

@@ -4,6 +4,7 @@
 //! It takes ACCESS SHARE on what it looks at, and leaves the transaction as it was.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures_util::join;
@@ -11,7 +12,7 @@ use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
-use super::index_model::{IndexAnswers, IndexQuestions};
+use super::index_model::{Duplicates, IndexAnswers, IndexQuestions};
 use super::rows::{Reader, get, letter};
 use super::{index_arbiters, index_duplicates, index_fold, server};
 use crate::ident::{QualifiedName, quote_ident};
@@ -19,6 +20,9 @@ use crate::sql::indexes as sql;
 
 /// How long a look may wait for a lock, in milliseconds; longer means somebody rebuilds the table.
 const LOCK_TIMEOUT_MS: u32 = 200;
+
+/// How long all looks for duplicates may take together; what is not reached is unknown.
+const PROBES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers the questions in the transaction that [`super::indexes::read`] used.
 ///
@@ -34,8 +38,17 @@ pub async fn answer(tx: &Transaction<'_>, questions: &IndexQuestions) -> Result<
         folds: index_fold::fold(&reader, &questions.folds, &places).await?,
         ..IndexAnswers::default()
     };
+    let began = Instant::now();
     for question in &questions.duplicates {
-        let found = index_duplicates::probe(tx, question, places.get(&question.table)).await?;
+        // The transaction's snapshot holds up everybody's concurrent builds and VACUUM meanwhile.
+        let found = if began.elapsed() < PROBES_WITHIN {
+            index_duplicates::probe(tx, question, places.get(&question.table)).await?
+        } else {
+            Duplicates {
+                index: question.index.clone(),
+                samples: None,
+            }
+        };
         answers.duplicates.push(found);
     }
     (answers.arbiters, answers.statements_seen) =

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::change::{Execution, IndexRunArgs, RunArgs, execute, lock};
+use super::change::{Execution, IndexRunArgs, RunArgs, execute, lock, planned, refuse_read_only};
 use super::context::{Context, clock};
 use super::signals::watch_interrupts;
 use crate::apply::Outcome;
 use crate::apply::exclusive::Area;
 use crate::catalog::indexes::{self, IndexScope};
 use crate::catalog::{self, Scope, Server, Sizes, TableScope, difference};
-use crate::changes::changeset::{Changeset, Step, Subject};
+use crate::changes::changeset::{Action, Changeset, Step, Subject};
 use crate::changes::indexes as planner;
 use crate::changes::inputs::basis_of;
 use crate::changes::saved;
@@ -107,19 +107,31 @@ async fn on_server(
         forecast: None,
     };
     if changeset.is_empty() {
-        return Ok(report(None, Exit::Done));
+        return Ok(report(None, planned(changeset)));
     }
     let mut reader = connect(&settings, Purpose::Read).await?;
     let patience = args.run.budget(LockBudget::default()).patience;
     let lock = lock(&settings, &areas(changeset), patience).await?;
     let server = check(changeset, &mut reader).await?;
+    refuse_read_only(&server, &settings)?;
     let execution = Execution {
         args: &args.run,
         context,
         interrupt: watch_interrupts()?,
     };
     let (outcome, _lock) = execute(&settings, lock, changeset, &server, &execution).await?;
-    let exit = outcome.exit();
+    let mut exit = outcome.exit().worst(planned(changeset));
+    if changeset
+        .steps
+        .iter()
+        .any(|step| step.action == Action::AwaitBuild)
+    {
+        // What is left to do after another session's build was not known when it was saved.
+        context.ui.hint(
+            "the changeset waited for another session's build: compute a new one for what is left",
+        );
+        exit = exit.worst(Exit::Deferred);
+    }
     Ok(report(Some(outcome), exit))
 }
 

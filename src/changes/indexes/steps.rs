@@ -140,6 +140,16 @@ pub(super) fn settings(schema: &str, build: &BuildSettings) -> Vec<String> {
     settings
 }
 
+/// The schema in which names in a table's expressions are looked up: that of the root of its tree, because
+/// a partition's index says what its parent's says, wherever the partition is.
+fn root_schema<'a>(context: &'a Context<'_>, table: &'a QualifiedName) -> &'a str {
+    let mut root = table;
+    while let Some(parent) = context.table(root).and_then(|table| table.parent.as_ref()) {
+        root = parent;
+    }
+    &root.schema
+}
+
 /// CREATE INDEX CONCURRENTLY on a table that is not partitioned.
 pub(super) fn create(
     context: &Context<'_>,
@@ -151,7 +161,7 @@ pub(super) fn create(
     let entry = Entry::declared(declared);
     let spec = &declared.spec;
     let mut ways = concurrent(
-        settings(&table.name.schema, &declared.build),
+        settings(root_schema(context, &table.name), &declared.build),
         spec.sql(Build::Concurrently, &table.name, &name.name),
     );
     for way in &mut ways {

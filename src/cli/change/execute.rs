@@ -28,7 +28,7 @@ pub(in crate::cli) struct Execution<'a> {
 }
 
 /// Refuses before anything is touched where the role cannot write.
-pub(super) fn refuse_read_only(server: &Server, settings: &Settings) -> anyhow::Result<()> {
+pub(in crate::cli) fn refuse_read_only(server: &Server, settings: &Settings) -> anyhow::Result<()> {
     if server.default_read_only {
         return Err(Failure::refused(format!(
             "role {} writes nothing on {settings}: default_transaction_read_only is on",

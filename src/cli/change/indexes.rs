@@ -1,15 +1,19 @@
 //! What `indexes apply` computes.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use super::{Computed, Planning};
-use crate::catalog::index_model::{IndexAnswers, IndexCatalog};
+use crate::catalog::index_model::{Duplicates, IndexAnswers, IndexCatalog};
 use crate::catalog::{TableScope, indexes};
 use crate::changes::indexes::{self as planner, Absent, Declared, IndexInputs};
 use crate::changes::inputs::Heading;
 use crate::cli::context::clock;
 use crate::conn::{Session, begin_read};
+use crate::ident::QualifiedName;
 use crate::plan_file::PlanFile;
 
 /// Everything the index planner needs, read in one read-only transaction.
@@ -41,13 +45,16 @@ pub(in crate::cli) enum Breadth {
     All,
 }
 
+/// What looks for duplicates found in this run: each is done once, for it can read a whole table.
+pub(in crate::cli) type Probed = RefCell<BTreeMap<QualifiedName, Duplicates>>;
+
 /// What is asked beside the catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Depth {
+#[derive(Clone, Copy)]
+pub(in crate::cli) enum Depth<'a> {
     /// What comparing needs.
     Compare,
     /// What building and dropping need too: looks for duplicates, reads recorded statements.
-    Change,
+    Change(&'a Probed),
 }
 
 /// Reads the tables, their indexes, and what only the server can tell about expressions and keys.
@@ -56,7 +63,7 @@ pub(in crate::cli) async fn read(
     reader: &mut Session,
     now: DateTime<Utc>,
     breadth: Breadth,
-    depth: Depth,
+    depth: Depth<'_>,
 ) -> anyhow::Result<Read> {
     let (declared, absent) = planner::declared(plan);
     let scope = indexes::IndexScope {
@@ -86,11 +93,21 @@ pub(in crate::cli) async fn read(
     };
     let questions = planner::compare_questions(read.inputs(now));
     read.answers = indexes::answer(&tx, &questions).await?;
-    if depth == Depth::Change {
-        let questions = planner::build_questions(read.inputs(now), &read.answers);
+    if let Depth::Change(probed) = depth {
+        let mut questions = planner::build_questions(read.inputs(now), &read.answers);
+        questions
+            .duplicates
+            .retain(|question| !probed.borrow().contains_key(&question.index));
         let more = indexes::answer(&tx, &questions).await?;
         read.answers.folds.extend(more.folds);
-        read.answers.duplicates.extend(more.duplicates);
+        probed.borrow_mut().extend(
+            more.duplicates
+                .into_iter()
+                .map(|found| (found.index.clone(), found)),
+        );
+        read.answers
+            .duplicates
+            .extend(probed.borrow().values().cloned());
         read.answers.arbiters.extend(more.arbiters);
         read.answers.statements_seen |= more.statements_seen;
     }
@@ -117,7 +134,8 @@ pub(super) async fn compute(
     reader: &mut Session,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Computed> {
-    let read = read(one.plan, reader, now, Breadth::Declared, Depth::Change).await?;
+    let depth = Depth::Change(&one.probed);
+    let read = read(one.plan, reader, now, Breadth::Declared, depth).await?;
     let draft = planner::plan(read.inputs(now), &read.answers);
     let created_at = clock();
     let heading = Heading {

@@ -9,19 +9,20 @@ mod partitions;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
-use self::execute::refuse_read_only;
-pub(super) use self::execute::{Execution, execute, lock};
+pub(super) use self::execute::{Execution, execute, lock, refuse_read_only};
+use self::indexes::Probed;
 pub(super) use self::indexes::{Breadth, Depth, read as read_indexes};
 use self::partitions::Planner;
 use super::context::{Context, Selected};
 use super::indexes::lint;
 use super::signals::watch_interrupts;
-use crate::apply::exclusive::Area;
+use crate::apply::exclusive::{self, Area};
 use crate::apply::{self, Forecast, Outcome};
 use crate::catalog::Server;
 use crate::changes::changeset::{Action, Changeset, Hazard, Refusal};
@@ -36,6 +37,9 @@ use crate::syntax;
 
 /// Rounds of computing and running before dbops stops: each of them is to find less than the one before.
 const MAX_ROUNDS: usize = 6;
+
+/// Pause before another session's work is waited for once more.
+const BETWEEN_WAITS: Duration = Duration::from_secs(1);
 
 /// Flags of a command that changes something.
 #[derive(Debug, clap::Args)]
@@ -211,6 +215,7 @@ pub(super) fn run(verb: Verb, args: &ChangeArgs, context: &Context) -> anyhow::R
             plan: &plan,
             selected,
             expires_in: args.expires_in,
+            probed: Probed::default(),
         };
         let report = context.block_on(async {
             let (report, timeout) = on_target(&one, args, context).await?;
@@ -352,6 +357,7 @@ struct Planning<'a> {
     plan: &'a PlanFile,
     selected: &'a Selected,
     expires_in: Millis,
+    probed: Probed,
 }
 
 impl Planning<'_> {
@@ -415,7 +421,7 @@ async fn on_target(
     };
     warn_about_version(&server, context);
     let showing = args.dry_run || args.out.is_some();
-    if server.in_recovery && one.verb.is_of_partitions() {
+    if server.in_recovery && one.verb != Verb::Indexes {
         changeset.steps.clear();
         changeset.refusals.clear();
         let message = format!(
@@ -456,10 +462,14 @@ async fn on_target(
         context,
         interrupt: watch_interrupts()?,
     };
-    let (changeset, outcome) = rounds(one, &settings, &mut reader, &execution).await?;
-    let exit = outcome.exit().worst(planned(&changeset));
+    let (changeset, outcome, left_to_do) = rounds(one, &settings, &mut reader, &execution).await?;
+    let mut exit = outcome.exit().worst(planned(&changeset));
+    let message = left_to_do.then(|| {
+        exit = exit.worst(Exit::Deferred);
+        "something is left to do, because another session is at work on a declared table; run it again".to_owned()
+    });
     Ok((
-        report(changeset, Some(outcome), exit, None),
+        report(changeset, Some(outcome), exit, message),
         server.deadlock_timeout_ms,
     ))
 }
@@ -484,7 +494,8 @@ async fn forecast(changeset: &Changeset, reader: &Session) -> anyhow::Result<Opt
     apply::blockers_forecast(&**reader, &tables).await.map(Some)
 }
 
-fn planned(changeset: &Changeset) -> Exit {
+/// Returns the exit code of what could not be planned.
+pub(super) fn planned(changeset: &Changeset) -> Exit {
     if changeset.refusals.is_empty() {
         Exit::Done
     } else {
@@ -500,7 +511,7 @@ async fn rounds(
     settings: &Settings,
     reader: &mut Session,
     execution: &Execution<'_>,
-) -> anyhow::Result<(Changeset, Outcome)> {
+) -> anyhow::Result<(Changeset, Outcome, bool)> {
     let mut lock = lock(settings, one.verb.areas(), one.plan.lock_budget.patience).await?;
     let now = execution.context.now();
     let mut computed = compute(one, reader, now).await?;
@@ -514,10 +525,12 @@ async fn rounds(
     .await?;
     lock = held;
     let mut total = computed.changeset;
-    for _ in 1..MAX_ROUNDS {
-        if one.verb.is_of_partitions() || outcome.exit() != Exit::Done || outcome.steps.is_empty() {
-            break;
-        }
+    let mut left_to_do = false;
+    let mut builds = 1;
+    let patience = Duration::from_millis(one.plan.lock_budget.patience.0);
+    let deadline = Instant::now() + patience;
+    while !one.verb.is_of_partitions() && outcome.exit() == Exit::Done && !outcome.steps.is_empty()
+    {
         computed = compute(one, reader, now).await?;
         let built = built(&total);
         let unstable: Vec<Refusal> = unstable(&mut computed.changeset, &built);
@@ -526,6 +539,24 @@ async fn rounds(
         total.refusals.extend(unstable);
         if computed.changeset.is_empty() {
             break;
+        }
+        // A session that is about to build, or to drop, shows no progress that could be followed.
+        let waits = computed
+            .changeset
+            .steps
+            .iter()
+            .all(|step| step.action == Action::AwaitBuild);
+        if waits {
+            tokio::time::sleep(BETWEEN_WAITS).await;
+        } else {
+            builds += 1;
+        }
+        if builds > MAX_ROUNDS || (waits && Instant::now() >= deadline) {
+            left_to_do = true;
+            break;
+        }
+        for area in one.verb.areas() {
+            exclusive::still_held(&lock, *area).await?;
         }
         let (next, held) = execute(
             settings,
@@ -536,11 +567,14 @@ async fn rounds(
         )
         .await?;
         lock = held;
+        if waits && next.exit() == Exit::Done {
+            continue;
+        }
         let offset = total.last_id();
         outcome.append(next, offset);
         total.append(computed.changeset);
     }
-    Ok((total, outcome))
+    Ok((total, outcome, left_to_do))
 }
 
 /// Indexes that were built in this run.

@@ -9,6 +9,32 @@ use crate::ident::QualifiedName;
 
 const BLOCKERS: &str = include_str!("../../sql/observe/build_blockers.sql");
 
+const EXCLUSIVE: &str = include_str!("../../sql/observe/exclusive_lockers.sql");
+
+/// Names the sessions whose DDL keeps a catalog from being read: `pid 7 (psql) waits for ACCESS EXCLUSIVE on t`.
+///
+/// # Errors
+/// The server cannot be asked.
+pub async fn exclusive_lockers(client: &impl GenericClient) -> anyhow::Result<Vec<String>> {
+    let rows = client
+        .query_typed(EXCLUSIVE, &[])
+        .await
+        .context("reading who locks tables")?;
+    rows.iter()
+        .map(|row| {
+            let pid: i32 = row.try_get("pid")?;
+            let relation: String = row.try_get("relation")?;
+            let granted: bool = row.try_get("granted")?;
+            let application: Option<String> = row.try_get("application_name")?;
+            Ok(format!(
+                "pid {pid} ({}) {} ACCESS EXCLUSIVE on {relation}",
+                application.as_deref().unwrap_or("hidden"),
+                if granted { "holds" } else { "waits for" }
+            ))
+        })
+        .collect()
+}
+
 /// Open transactions of the database, seen by a build of an index.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {

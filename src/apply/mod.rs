@@ -19,6 +19,6 @@ mod run;
 mod step;
 mod watch;
 
-pub use forecast::{Forecast, blockers_forecast};
+pub use forecast::{Forecast, blockers_forecast, exclusive_lockers};
 pub use outcome::{Blocked, Blocker, BuildProgress, Outcome, Status, StepOutcome, Wait};
 pub use run::{Events, Runner, run, stops_nobody};

@@ -33,9 +33,9 @@ pub struct IndexScope {
     pub names: Vec<QualifiedName>,
 }
 
-/// As for the rest of the catalog: compiling and parallel workers take longer than running.
-const FOR_CATALOG_QUERIES: &str =
-    "set local jit = off; set local max_parallel_workers_per_gather = 0";
+/// As for the rest of the catalog: compiling and parallel workers take longer than running. Behind a queue
+/// for ACCESS EXCLUSIVE on a table it is better to say who queues than to stand in it.
+const FOR_CATALOG_QUERIES: &str = "set local jit = off; set local max_parallel_workers_per_gather = 0; set local lock_timeout = '2s'";
 
 /// How often reading begins again when a table went away under it.
 const ATTEMPTS: u32 = 3;

@@ -7,12 +7,15 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use super::{Computed, Planning};
+use crate::apply::exclusive_lockers;
 use crate::catalog::index_model::{Duplicates, IndexAnswers, IndexCatalog};
 use crate::catalog::{TableScope, indexes};
 use crate::changes::indexes::{self as planner, Absent, Declared, IndexInputs};
 use crate::changes::inputs::Heading;
 use crate::cli::context::clock;
+use crate::conn::failure::server_error_in;
 use crate::conn::{Session, begin_read};
+use crate::failure::{Exit, Failure};
 use crate::ident::QualifiedName;
 use crate::plan_file::PlanFile;
 
@@ -45,6 +48,9 @@ pub(in crate::cli) enum Breadth {
     All,
 }
 
+/// SQLSTATE of a lock that was not free in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What looks for duplicates found in this run: each is done once, for it can read a whole table.
 pub(in crate::cli) type Probed = RefCell<BTreeMap<QualifiedName, Duplicates>>;
 
@@ -58,7 +64,34 @@ pub(in crate::cli) enum Depth<'a> {
 }
 
 /// Reads the tables, their indexes, and what only the server can tell about expressions and keys.
+///
+/// # Errors
+/// Deferred, naming the sessions, where DDL of others keeps a table from being looked at.
 pub(in crate::cli) async fn read(
+    plan: &PlanFile,
+    reader: &mut Session,
+    now: DateTime<Utc>,
+    breadth: Breadth,
+    depth: Depth<'_>,
+) -> anyhow::Result<Read> {
+    let error = match read_once(plan, reader, now, breadth, depth).await {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    if server_error_in(&error).is_none_or(|server| server.sqlstate != LOCK_NOT_AVAILABLE) {
+        return Err(error);
+    }
+    let mut failure = Failure::new(
+        Exit::Deferred,
+        "a table is locked by DDL of another session, so its indexes cannot be read; nothing was touched",
+    );
+    for who in exclusive_lockers(&**reader).await.unwrap_or_default() {
+        failure = failure.hint(who);
+    }
+    Err(failure.into())
+}
+
+async fn read_once(
     plan: &PlanFile,
     reader: &mut Session,
     now: DateTime<Utc>,

@@ -423,6 +423,8 @@ pub(super) fn change_of(step: &Step) -> IndexChange {
         bytes: None,
         hot_cost: None,
         follows: None,
+        oid: None,
+        invalid: false,
     })
 }
 

@@ -19,6 +19,30 @@ pub(super) struct State {
     pub(super) valid: bool,
     /// `indisready`: writes maintain it.
     pub(super) ready: bool,
+    /// `indisreplident`.
+    pub(super) replica_identity: bool,
+    /// Whether a constraint, a foreign key of another table among them, relies on it.
+    pub(super) constrained: bool,
+}
+
+/// Returns why an index that is to be dropped is not the one that was planned for.
+pub(super) fn not_the_planned(change: &IndexChange, state: State) -> Option<String> {
+    let is = if !state.of_table {
+        return Some(format!("is not an index of {} any more", change.table));
+    } else if change.oid.is_some_and(|oid| i64::from(oid) != state.oid) {
+        "another session has replaced it"
+    } else if change.invalid && state.valid {
+        "another session has repaired it"
+    } else if state.replica_identity {
+        "it is the replica identity of its table now"
+    } else if state.constrained {
+        "a constraint relies on it now"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "is not the index that was planned for any more: {is}"
+    ))
 }
 
 /// An invalid index of a table.
@@ -45,6 +69,8 @@ impl Observer {
                 of_table: flag("of_table")?,
                 valid: flag("valid")?,
                 ready: flag("ready")?,
+                replica_identity: flag("replica_identity")?,
+                constrained: flag("constrained")?,
             })
         })
         .transpose()
@@ -139,6 +165,8 @@ mod tests {
             bytes: None,
             hot_cost: None,
             follows: None,
+            oid: None,
+            invalid: false,
         }
     }
 
@@ -171,6 +199,33 @@ mod tests {
     }
 
     #[test]
+    fn only_the_index_that_was_planned_for_is_dropped() {
+        let planned = IndexChange {
+            oid: Some(1),
+            invalid: true,
+            ..change()
+        };
+        let is = |change: &dyn Fn(&mut State)| {
+            let mut state = State {
+                oid: 1,
+                of_table: true,
+                valid: false,
+                ready: false,
+                replica_identity: false,
+                constrained: false,
+            };
+            change(&mut state);
+            not_the_planned(&planned, state).is_none()
+        };
+        assert!(is(&|_| {}));
+        assert!(!is(&|state| state.oid = 2));
+        assert!(!is(&|state| state.valid = true));
+        assert!(!is(&|state| state.replica_identity = true));
+        assert!(!is(&|state| state.constrained = true));
+        assert!(!is(&|state| state.of_table = false));
+    }
+
+    #[test]
     fn a_rebuild_leaves_only_its_own_transient_indexes() {
         let before = Before {
             state: Some(State {
@@ -178,6 +233,8 @@ mod tests {
                 of_table: true,
                 valid: true,
                 ready: true,
+                replica_identity: false,
+                constrained: false,
             }),
             invalid: vec![invalid(5, "i_ccnew")],
         };

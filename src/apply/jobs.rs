@@ -185,6 +185,8 @@ mod tests {
                 bytes: None,
                 hot_cost: None,
                 follows: None,
+                oid: None,
+                invalid: false,
             }),
             locks: Vec::new(),
             hazards: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{self, Ended};
 use super::concurrent::Stop;
-use super::index_state::Before;
+use super::index_state::{Before, not_the_planned};
 use super::outcome::{Blocker, Status, StepOutcome};
 use super::run::Report;
 use super::step::Stepper;
@@ -55,21 +55,18 @@ impl Stepper<'_> {
         };
         let before = read.await.map_err(|error| self.blind(&error))?;
         let planned = match (step.action, before.state) {
-            (Action::CreateIndex, Some(_)) => Some("is there already"),
-            (Action::ReindexIndex, None) => Some("is not there any more"),
+            (Action::CreateIndex, Some(_)) => Some("is there already".to_owned()),
+            (Action::ReindexIndex, None) => Some("is not there any more".to_owned()),
             (Action::ReindexIndex, Some(state)) if !state.of_table => {
-                Some("is not an index of its table any more")
+                Some("is not an index of its table any more".to_owned())
             }
+            (Action::DropIndex, None) => return Err(gone(change, outcome)),
+            // The waits took their time, in which another session may have repaired or replaced it.
+            (Action::DropIndex, Some(state)) => not_the_planned(change, state),
             _ => None,
         };
         match planned {
-            Some(what) => {
-                outcome.remedy = Some("run the same command again: it computes anew".to_owned());
-                Err(Stop::failed(format!(
-                    "{} {what}; nothing was changed",
-                    change.name
-                )))
-            }
+            Some(what) => Err(otherwise(change, &what, outcome)),
             None => Ok(before),
         }
     }
@@ -80,17 +77,11 @@ impl Stepper<'_> {
         outcome: &mut StepOutcome,
     ) -> Result<(), Stop> {
         match self.observer.index_state(change).await {
-            Ok(None) => {
-                outcome
-                    .remarks
-                    .push(format!("{} was gone already", change.name));
-                Err(Stop::done())
-            }
-            Ok(Some(state)) if !state.of_table => Err(Stop::failed(format!(
-                "{} is not an index of {} any more; nothing was changed",
-                change.name, change.table
-            ))),
-            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(gone(change, outcome)),
+            Ok(Some(state)) => match not_the_planned(change, state) {
+                Some(what) => Err(otherwise(change, &what, outcome)),
+                None => Ok(()),
+            },
             Err(error) => Err(self.blind(&error)),
         }
     }
@@ -279,6 +270,19 @@ impl Stepper<'_> {
         }
         Ok(())
     }
+}
+
+fn gone(change: &IndexChange, outcome: &mut StepOutcome) -> Stop {
+    outcome
+        .remarks
+        .push(format!("{} was gone already", change.name));
+    Stop::done()
+}
+
+/// What was planned with is not there any more.
+fn otherwise(change: &IndexChange, what: &str, outcome: &mut StepOutcome) -> Stop {
+    outcome.remedy = Some("run the same command again: it computes anew".to_owned());
+    Stop::failed(format!("{} {what}; nothing was changed", change.name))
 }
 
 /// Whether a lock mode is one that a build waits for before it reads, and that its own lock lets pass.

@@ -267,6 +267,12 @@ pub struct IndexChange {
     pub hot_cost: Option<String>,
     /// Backend whose build the step waits for.
     pub follows: Option<i32>,
+    /// `pg_class.oid` of the index that was planned for, where it is there already. A rename keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oid: Option<u32>,
+    /// Whether that index was invalid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invalid: bool,
 }
 
 /// A table-level lock.

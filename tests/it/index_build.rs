@@ -16,6 +16,7 @@ tests!(
     an_invalid_index_is_rebuilt,
     a_drop_of_nothing_is_done,
     a_drop_touches_only_an_index_of_its_table,
+    a_drop_leaves_alone_what_was_repaired_or_replaced,
     a_tree_is_built_side_by_side_and_becomes_valid,
     statistics_that_cannot_be_gathered_fail_nothing,
     a_check_that_does_not_hold_is_taken_back,
@@ -212,6 +213,40 @@ async fn a_drop_touches_only_an_index_of_its_table(ctx: &Ctx) -> Result<()> {
     let outcome = ctx.builds_one(&db, drop_index(1, "t", "t_a")).await?;
     same(outcome.status, Status::Failed)?;
     same(db.indexes("u").await?, vec!["t_a".to_owned()])
+}
+
+async fn a_drop_leaves_alone_what_was_repaired_or_replaced(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(TABLE).await?;
+    db.run("create unique index t_id on t (id)").await?;
+    let oid = db.count("select 't_id'::regclass::oid::int8").await?;
+    let planned = |oid: i64, invalid: bool| -> Result<_> {
+        let mut step = drop_index(1, "t", "t_id");
+        let change = step.index.as_mut().context("a step on an index")?;
+        change.oid = Some(u32::try_from(oid)?);
+        change.invalid = invalid;
+        Ok(step)
+    };
+    let kept = |step| async {
+        let outcome = ctx.builds_one(&db, step).await?;
+        same(outcome.status, Status::Failed)?;
+        holds(
+            outcome.reason.as_deref().unwrap_or_default(),
+            &["is not the index that was planned for any more"],
+        )?;
+        same(db.indexes("t").await?, vec!["t_id".to_owned()])
+    };
+    kept(planned(oid, true)?).await?;
+    kept(planned(oid + 1, false)?).await?;
+    db.run("alter table t replica identity using index t_id")
+        .await?;
+    kept(planned(oid, false)?).await?;
+    db.run("alter table t replica identity default; create table o (id int references t (id))")
+        .await?;
+    kept(planned(oid, false)?).await?;
+    db.run("drop table o").await?;
+    let outcome = ctx.builds_one(&db, planned(oid, false)?).await?;
+    same(outcome.status, Status::Done)
 }
 
 async fn a_tree_is_built_side_by_side_and_becomes_valid(ctx: &Ctx) -> Result<()> {

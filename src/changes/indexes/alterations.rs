@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Declared;
 use super::compare::Comparison;
-use super::context::Entry;
-use super::steps::{About, lock, must_be_valid, short, step};
-use crate::catalog::index_model::IndexedTable;
+use super::context::{Entry, Live};
+use super::steps::{About, lock, must_be_as_planned, must_be_valid, short, step};
 use crate::changes::changeset::{Action, LockMode, Step};
 use crate::ident::{QualifiedName, quote_ident, quote_literal};
 
@@ -128,15 +127,18 @@ pub(super) struct Heirloom {
 /// The swap of names, in one transaction: the old index serves under its name until then.
 pub(super) fn swap(
     declared: &Declared,
-    table: &IndexedTable,
+    replaced: &Live<'_>,
     built: &QualifiedName,
     old: &QualifiedName,
     heirloom: &Heirloom,
 ) -> Step {
     let name = &declared.name;
+    let table = replaced.table;
     let mut statements = vec![
         must_be_valid(built),
         rename_sql(name, old),
+        // Its lock is held by now: no session can make it a replica identity any more.
+        must_be_as_planned(old, name, replaced.index),
         rename_sql(built, name),
     ];
     statements.extend(
@@ -185,12 +187,7 @@ pub(super) fn swap(
         &Entry::declared(declared),
         Action::SwapIndexes,
         format!("give {built} the name {name}; the index it replaces becomes {old}"),
-        About {
-            name,
-            table: &table.name,
-            bytes: None,
-        }
-        .change(),
+        About::live(table, replaced.index).change(),
         locks,
         short(statements),
     )

@@ -22,11 +22,7 @@ pub(super) fn set_not_null(
         .iter()
         .map(|column| format!("{} is not null", quote_ident(column)))
         .collect();
-    let about = About {
-        name: &declared.name,
-        table: &table.name,
-        bytes: None,
-    };
+    let about = About::new(&declared.name, &table.name);
     let drop_check = format!("alter table {sql} drop constraint if exists {quoted}");
     let exclusive = || {
         vec![lock(
@@ -114,12 +110,7 @@ pub(super) fn add_constraint(
             "make {} the {words} constraint of {}",
             declared.name, table.name
         ),
-        About {
-            name: &declared.name,
-            table: &table.name,
-            bytes: None,
-        }
-        .change(),
+        About::new(&declared.name, &table.name).change(),
         vec![lock(
             &table.name,
             LockMode::AccessExclusive,

@@ -136,11 +136,7 @@ impl<'a, 'c> Growth<'a, 'c> {
         child: About<'_>,
         kind: TableKind,
     ) -> crate::changes::changeset::Step {
-        let parent = About {
-            name: level.name,
-            table: &level.table.name,
-            bytes: None,
-        };
+        let parent = About::new(level.name, &level.table.name);
         tree_steps::attach(self.declared, parent, child, kind)
     }
 
@@ -270,11 +266,7 @@ impl<'a, 'c> Growth<'a, 'c> {
                 tree_steps::create_parent(self.declared, partition, &name),
                 level.made,
             );
-            let about = About {
-                name: &name,
-                table: &partition.name,
-                bytes: None,
-            };
+            let about = About::new(&name, &partition.name);
             // While both are empty of partitions nothing waits for it, and partitions that come later find it.
             unit.add(self.attach(level, about, partition.kind), Some(made));
             return self.level(
@@ -289,11 +281,7 @@ impl<'a, 'c> Growth<'a, 'c> {
             );
         }
         let (name, built) = self.build(partition, level.made, unit, plans)?;
-        let about = About {
-            name: &name,
-            table: &partition.name,
-            bytes: None,
-        };
+        let about = About::new(&name, &partition.name);
         unit.add(self.attach(level, about, partition.kind), Some(built));
         self.analyze(partition, &name, built, unit);
         Ok(())
@@ -338,11 +326,7 @@ impl<'a, 'c> Growth<'a, 'c> {
                 .collect(),
             ..Comparison::default()
         };
-        let about = About {
-            name: &name,
-            table: &partition.name,
-            bytes: None,
-        };
+        let about = About::new(&name, &partition.name);
         self.alter(about, &statistics, Some(built), unit);
         Ok((name, built))
     }

@@ -137,11 +137,10 @@ impl<'a, 'c> Work<'a, 'c> {
 
     fn alter(&mut self, live: Option<&Live<'_>>, comparison: &Comparison) {
         if comparison.alters() {
-            let about = About {
-                name: &self.declared.name,
-                table: &self.table.name,
-                bytes: live.map(|live| live.index.bytes),
-            };
+            let about = live.map_or_else(
+                || About::new(&self.declared.name, &self.table.name),
+                |live| renamed(self.table, live, &self.declared.name),
+            );
             self.unit
                 .then(alterations::alter(&self.entry, about, comparison, None));
         }
@@ -224,11 +223,7 @@ impl<'a, 'c> Work<'a, 'c> {
 
     fn relocate(&mut self, live: &Live<'_>, comparison: &Comparison) {
         if let Some(tablespace) = &comparison.tablespace {
-            let about = About {
-                name: &self.declared.name,
-                table: &self.table.name,
-                bytes: Some(live.index.bytes),
-            };
+            let about = renamed(self.table, live, &self.declared.name);
             self.unit.then(steps::reindex(
                 self.declared,
                 about,
@@ -379,18 +374,14 @@ impl<'a, 'c> Work<'a, 'c> {
         }
         self.unit.then(alterations::swap(
             self.declared,
-            self.table,
+            live,
             &built,
             &self.old,
             &self.heirloom(live),
         ));
         self.unit.then(steps::drop(
             &self.entry,
-            About {
-                name: &self.old,
-                table: &self.table.name,
-                bytes: Some(index.bytes),
-            },
+            renamed(self.table, live, &self.old),
             format!("drop {}, the index that was replaced", self.old),
         ));
         self.constraint(None, plans)?;
@@ -520,6 +511,14 @@ impl<'a, 'c> Work<'a, 'c> {
                 self.unit.then(step);
             }
         }
+    }
+}
+
+/// A live index under the name that a step before gives it.
+fn renamed<'a>(table: &'a IndexedTable, live: &Live<'a>, name: &'a QualifiedName) -> About<'a> {
+    About {
+        name,
+        ..About::live(table, live.index)
     }
 }
 

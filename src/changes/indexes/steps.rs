@@ -26,14 +26,31 @@ pub(super) struct About<'a> {
     pub(super) table: &'a QualifiedName,
     /// Measured bytes, of one that is there.
     pub(super) bytes: Option<i64>,
+    /// The oid of one that is there.
+    pub(super) oid: Option<u32>,
+    /// Whether the one that is there is invalid.
+    pub(super) invalid: bool,
 }
 
 impl<'a> About<'a> {
+    /// An index that is not there yet, or of which nothing matters but the name.
+    pub(super) fn new(name: &'a QualifiedName, table: &'a QualifiedName) -> Self {
+        Self {
+            name,
+            table,
+            bytes: None,
+            oid: None,
+            invalid: false,
+        }
+    }
+
     pub(super) fn live(table: &'a IndexedTable, index: &'a LiveIndex) -> Self {
         Self {
             name: &index.name,
             table: &table.name,
             bytes: Some(index.bytes),
+            oid: Some(index.oid),
+            invalid: !index.valid,
         }
     }
 
@@ -45,6 +62,8 @@ impl<'a> About<'a> {
             bytes: self.bytes,
             hot_cost: None,
             follows: None,
+            oid: self.oid,
+            invalid: self.invalid,
         }
     }
 }
@@ -179,6 +198,8 @@ pub(super) fn create(
             bytes: estimate,
             hot_cost: cost::hot(context, declared, table),
             follows: None,
+            oid: None,
+            invalid: false,
         },
         vec![lock(
             &table.name,
@@ -281,18 +302,34 @@ pub(super) fn must_be_valid(name: &QualifiedName) -> String {
     ))
 }
 
+/// Stops the transaction unless an index is still the one that was planned to give way, and nothing more than was
+/// known hangs on it. `at` is the name it bears by now, `name` the one it is known by.
+pub(super) fn must_be_as_planned(
+    at: &QualifiedName,
+    name: &QualifiedName,
+    index: &LiveIndex,
+) -> String {
+    let oid = index.oid;
+    let clustered = if index.clustered { "" } else { "not " };
+    do_block(&format!(
+        "\nbegin\n  if not exists (\n    select from pg_catalog.pg_index\n    \
+         where indexrelid = {}::pg_catalog.regclass and indexrelid = {oid} and not indisreplident and {clustered}indisclustered\n  ) \
+         or exists (select from pg_catalog.pg_constraint where conindid = {oid}) then\n    \
+         raise exception using errcode = 'object_not_in_prerequisite_state', message = {};\n  end if;\nend\n",
+        quote_literal(&at.sql()),
+        quote_literal(&format!(
+            "{name} is no longer the index that was planned with"
+        ))
+    ))
+}
+
 /// ANALYZE: the planner knows nothing of a new expression before.
 pub(super) fn analyze(declared: &Declared, table: &IndexedTable, name: &QualifiedName) -> Step {
     step(
         &Entry::declared(declared),
         Action::AnalyzeTable,
         format!("analyze {}: a new expression has no statistics", table.name),
-        About {
-            name,
-            table: &table.name,
-            bytes: None,
-        }
-        .change(),
+        About::new(name, &table.name).change(),
         vec![lock(
             &table.name,
             LockMode::ShareUpdateExclusive,
@@ -308,12 +345,7 @@ pub(super) fn analyze(declared: &Declared, table: &IndexedTable, name: &Qualifie
 
 /// Waits for another session's build on the table of a step that is held back.
 pub(super) fn await_build(held: &Step, table: &QualifiedName, running: &RunningBuild) -> Step {
-    let mut index = About {
-        name: running.index.as_ref().unwrap_or(table),
-        table,
-        bytes: None,
-    }
-    .change();
+    let mut index = About::new(running.index.as_ref().unwrap_or(table), table).change();
     index.follows = Some(running.pid);
     Step {
         id: 0,

@@ -87,6 +87,12 @@ fn every_structural_difference_replaces_and_the_old_name_serves_until_the_swap()
         let draft = case.plan();
         assert_eq!(draft.steps[1].after, Some(1));
         assert_eq!(draft.steps[2].after, Some(1));
+        // What is dropped in the end is what bears the name now, and the swap looks at it again.
+        let oid = case.catalog.tables[0].indexes[0].oid;
+        assert_eq!(draft.steps[0].index.as_ref().unwrap().oid, None);
+        assert_eq!(draft.steps[2].index.as_ref().unwrap().oid, Some(oid));
+        let guard = format!("indexrelid = {oid} and not indisreplident and not indisclustered");
+        assert!(draft.steps[1].ways[0].statements[2].contains(&guard));
         assert!(draft.steps[2].hazards.is_empty());
         let rows = survey(case.inputs(), &case.folded());
         assert_eq!(rows[0].state, State::Differs);

@@ -223,11 +223,7 @@ impl<'a, 'c> Tree<'a, 'c> {
 
     fn alter(&self, comparison: &Comparison, after: Option<usize>, unit: &mut Unit) {
         if comparison.alters() || comparison.tablespace.is_some() {
-            let about = About {
-                name: &self.declared.name,
-                table: &self.table.name,
-                bytes: None,
-            };
+            let about = About::new(&self.declared.name, &self.table.name);
             let step = alterations::alter(
                 &self.entry,
                 about,
@@ -351,16 +347,12 @@ impl<'a, 'c> Tree<'a, 'c> {
         };
         unit.at_the_end(alterations::swap(
             self.declared,
-            self.table,
+            live,
             &built,
             &old,
             &heirloom,
         ));
-        let about = About {
-            name: &old,
-            table: &self.table.name,
-            bytes: None,
-        };
+        let about = About::new(&old, &self.table.name);
         self.drop_tree(about, unit, plans);
         Ok(())
     }

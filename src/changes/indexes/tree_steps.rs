@@ -23,12 +23,7 @@ pub(super) fn create_parent(
             "create {name} on {} alone; it is invalid until every partition's index is attached",
             table.name
         ),
-        About {
-            name,
-            table: &table.name,
-            bytes: None,
-        }
-        .change(),
+        About::new(name, &table.name).change(),
         vec![lock(
             &table.name,
             LockMode::Share,
@@ -67,12 +62,7 @@ pub(super) fn create_over(
         &Entry::declared(declared),
         Action::CreateParentIndex,
         format!("create {name} on {top} over the indexes of its partitions"),
-        About {
-            name,
-            table: top,
-            bytes: None,
-        }
-        .change(),
+        About::new(name, top).change(),
         locks,
         polled_with(&declared.spec.table.schema, statements),
     )

@@ -116,6 +116,8 @@ pub(crate) fn bare(id: u32, action: Action, table: &str, index: &str) -> Step {
             bytes: None,
             hot_cost: None,
             follows: None,
+            oid: None,
+            invalid: false,
         }),
         locks: Vec::new(),
         hazards: Vec::new(),

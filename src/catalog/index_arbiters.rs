@@ -86,11 +86,9 @@ fn needs(clause: &OnConflict, question: &ArbiterQuestion) -> bool {
             ConflictTarget::Constraint(name) => *name == question.index.name,
             ConflictTarget::Columns(columns) => {
                 let named: BTreeSet<Option<&str>> = columns.iter().map(Option::as_deref).collect();
-                let keys: BTreeSet<Option<&str>> = question
-                    .columns
-                    .iter()
-                    .map(|key| Some(key.as_str()))
-                    .collect();
+                // The server compares sets too; which expression one is cannot be told from here.
+                let keys: BTreeSet<Option<&str>> =
+                    question.columns.iter().map(Option::as_deref).collect();
                 named == keys
             }
         }

@@ -300,8 +300,8 @@ pub struct ArbiterQuestion {
     pub index: QualifiedName,
     /// Its table.
     pub table: QualifiedName,
-    /// Its key columns.
-    pub columns: Vec<String>,
+    /// Its key columns; an expression is `None`.
+    pub columns: Vec<Option<String>>,
 }
 
 /// Answers to [`IndexQuestions`].

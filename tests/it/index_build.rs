@@ -219,7 +219,7 @@ async fn a_drop_leaves_alone_what_was_repaired_or_replaced(ctx: &Ctx) -> Result<
     let db = ctx.db().await?;
     db.run(TABLE).await?;
     db.run("create unique index t_id on t (id)").await?;
-    let oid = db.count("select 't_id'::regclass::oid::int8").await?;
+    let oid: i64 = db.value("select 't_id'::regclass::oid::int8").await?;
     let planned = |oid: i64, invalid: bool| -> Result<_> {
         let mut step = drop_index(1, "t", "t_id");
         let change = step.index.as_mut().context("a step on an index")?;

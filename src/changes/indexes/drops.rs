@@ -71,6 +71,10 @@ fn leftovers(context: &Context<'_>, absent: &Absent, plans: &mut Plans) {
             && !plans.taken.contains(&name);
         if own && live.table.owns {
             let entry = Entry::absent(absent, &live.table.name);
+            if let Err(refusal) = guard_leftover(&entry, live) {
+                plans.refusals.push(*refusal);
+                continue;
+            }
             let mut unit = Unit::new(Turn::Drops);
             unit.then(steps::drop(
                 &entry,
@@ -115,7 +119,7 @@ fn one(
     let mut unit = Unit::new(Turn::Drops);
     if live.index.valid {
         arbiters(context, entry, live, None, plans)?;
-        guard_refresh(context, entry, live)?;
+        guard_refresh(context, entry, live, None)?;
         for level in std::iter::once(live).chain(below.iter().copied()) {
             if let Some(successor) = guard_foreign_keys(context, entry, level)? {
                 unit.once_built(successor);
@@ -187,13 +191,7 @@ fn guard_itself(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
             format!("name {parent} under `absent` to drop the whole of it"),
         );
     }
-    if let Some(first) = index.referenced_by.first() {
-        return refuse(
-            "drop-guard-referenced",
-            format!("a foreign key of {first} relies on it"),
-            "drop the foreign key first".to_owned(),
-        );
-    }
+    guard_referenced(entry, live)?;
     if let Some(constraint) = &index.constraint {
         let kind = match constraint.kind {
             LiveConstraintKind::Primary => "primary key",
@@ -223,6 +221,26 @@ fn guard_itself(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
     guard_identity(entry, live)
 }
 
+/// What an earlier run left is not dropped either once something relies on it.
+pub(super) fn guard_leftover(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
+    guard_referenced(entry, live)?;
+    guard_identity(entry, live)
+}
+
+fn guard_referenced(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
+    match live.index.referenced_by.first() {
+        None => Ok(()),
+        Some(first) => Err(Box::new(entry.refusal(
+            "drop-guard-referenced",
+            format!(
+                "{} is kept: a foreign key of {first} relies on it",
+                live.index.name
+            ),
+            vec!["drop the foreign key first".to_owned()],
+        ))),
+    }
+}
+
 fn guard_identity(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
     let index = live.index;
     let table = live.table.name.sql();
@@ -250,22 +268,26 @@ fn guard_identity(entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
 }
 
 /// REFRESH MATERIALIZED VIEW CONCURRENTLY needs one unique index over columns and all rows.
-fn guard_refresh(context: &Context<'_>, entry: &Entry<'_>, live: &Live<'_>) -> Guarded<()> {
+fn guard_refresh(
+    context: &Context<'_>,
+    entry: &Entry<'_>,
+    live: &Live<'_>,
+    successor: Option<&IndexSpec>,
+) -> Guarded<()> {
+    let plain = |spec: &IndexSpec| {
+        spec.unique && spec.predicate.is_none() && spec.key_columns().count() == spec.keys.len()
+    };
     let usable = |live: &Live<'_>| {
-        live.index.valid
-            && live.index.immediate
-            && live.spec.as_ref().is_some_and(|spec| {
-                spec.unique
-                    && spec.predicate.is_none()
-                    && spec.key_columns().count() == spec.keys.len()
-            })
+        live.index.valid && live.index.immediate && live.spec.as_ref().is_some_and(plain)
     };
     let needed = live.table.kind == TableKind::MaterializedView
         && usable(live)
+        && !successor.is_some_and(plain)
         && !context.on(live.table).any(|other| {
             other.index.name != live.index.name
                 && !context.is_absent(&other.index.name)
                 && usable(other)
+                && stays_as(context, other, plain)
         });
     if !needed {
         return Ok(());
@@ -278,6 +300,39 @@ fn guard_refresh(context: &Context<'_>, entry: &Entry<'_>, live: &Live<'_>) -> G
         ),
         vec!["declare another unique index on it first".to_owned()],
     )))
+}
+
+/// Whether an index is still of use after this run: as it is declared, where it is declared.
+fn stays_as(context: &Context<'_>, live: &Live<'_>, of_use: impl Fn(&IndexSpec) -> bool) -> bool {
+    let declared = context
+        .inputs
+        .declared
+        .iter()
+        .find(|declared| declared.name == live.index.name);
+    declared.is_none_or(|declared| of_use(&declared.spec)) && live.spec.as_ref().is_some_and(of_use)
+}
+
+/// What is to be there, or to come first, before a replacement that serves otherwise takes an index's place: what
+/// REFRESH, foreign keys and ON CONFLICT need. Returns another declared index that must be built before.
+pub(super) fn guard_replaced(
+    context: &Context<'_>,
+    declared: &Declared,
+    live: &Live<'_>,
+    below: &[&Live<'_>],
+    plans: &mut Plans,
+) -> Guarded<Option<QualifiedName>> {
+    let entry = Entry::declared(declared);
+    arbiters(context, &entry, live, Some(&declared.spec), plans)?;
+    if !live.index.valid {
+        return Ok(None);
+    }
+    guard_refresh(context, &entry, live, Some(&declared.spec))?;
+    let mut first = None;
+    for level in std::iter::once(live).chain(below.iter().copied()) {
+        let successor = guard_foreign_keys(context, &entry, level)?;
+        first = first.or(successor.filter(|name| *name != declared.name));
+    }
+    Ok(first)
 }
 
 /// Without an index on the referencing columns every delete in the referenced table reads all of this one.
@@ -301,16 +356,20 @@ fn guard_foreign_keys(
                 && other.index.valid
                 && !context.is_absent(&other.index.name)
                 && !goes_with(context, other, entry.name)
-                && other.spec.as_ref().is_some_and(|spec| serves(spec, key))
+                && stays_as(context, other, |spec| serves(spec, key))
         });
         if stays {
             continue;
         }
-        let comes =
-            context.inputs.declared.iter().find(|declared| {
-                declared.spec.table == *entry.table && serves(&declared.spec, key)
-            });
+        // Of a replacement first of all the replacement itself.
+        let comes = context
+            .inputs
+            .declared
+            .iter()
+            .filter(|declared| declared.spec.table == *entry.table && serves(&declared.spec, key))
+            .min_by_key(|declared| declared.name != *entry.name);
         match comes {
+            Some(declared) if declared.name == *entry.name => {}
             Some(declared) => successor = Some(declared.name.clone()),
             None => {
                 return Err(Box::new(entry.refusal(
@@ -364,23 +423,6 @@ fn serves(spec: &IndexSpec, key: &ChildForeignKey) -> bool {
     searched && spec.predicate.is_none() && !wanted.is_empty() && leading == wanted
 }
 
-/// Asks, before a unique index gives way to a declared one that is not unique over the same keys, whether some
-/// statement needs it.
-pub(super) fn uniqueness_kept(
-    context: &Context<'_>,
-    declared: &Declared,
-    live: &Live<'_>,
-    plans: &mut Plans,
-) -> Guarded<()> {
-    arbiters(
-        context,
-        &Entry::declared(declared),
-        live,
-        Some(&declared.spec),
-        plans,
-    )
-}
-
 /// A unique index may be what ON CONFLICT in some statement infers; without it the statement fails.
 fn arbiters(
     context: &Context<'_>,
@@ -398,19 +440,23 @@ fn arbiters(
             && other.index.valid
             && other.index.immediate
             && !context.is_absent(&other.index.name)
-            && other.spec.as_ref().is_some_and(infers)
+            && stays_as(context, other, infers)
     });
     if stays || successor.is_some_and(infers) {
         return Ok(());
     }
-    let columns: Vec<String> = spec.key_columns().map(str::to_owned).collect();
-    if columns.is_empty() {
-        return Ok(());
-    }
+    let (columns, words): (Vec<Option<String>>, Vec<String>) = spec
+        .keys
+        .iter()
+        .map(|key| match &key.target {
+            KeyTarget::Column(name) => (Some(name.clone()), quote_if_needed(name).to_string()),
+            KeyTarget::Expression(text) => (None, format!("({text})")),
+        })
+        .unzip();
     plans.arbiters.push(ArbiterQuestion {
         index: live.index.name.clone(),
         table: live.table.name.clone(),
-        columns: columns.clone(),
+        columns,
     });
     let found = context
         .answers
@@ -425,9 +471,9 @@ fn arbiters(
                 live.index.name,
                 found.statement,
                 found.calls,
-                columns.join(", ")
+                words.join(", ")
             ),
-            vec!["change the statement first, or declare another unique index on these columns".to_owned()],
+            vec!["change the statement first, or declare another unique index on these keys".to_owned()],
         )));
     }
     if !context.answers.statements_seen {
@@ -435,7 +481,7 @@ fn arbiters(
             "arbiters-unknown",
             format!(
                 "pg_stat_statements could not be read: whether a statement has ON CONFLICT ({}), which needs {}, is not known",
-                columns.join(", "),
+                words.join(", "),
                 live.index.name
             ),
         ));

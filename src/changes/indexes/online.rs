@@ -6,6 +6,7 @@ use super::checks;
 use super::compare::{Comparison, Part, compare};
 use super::constraints;
 use super::context::{Context, Entry, Live};
+use super::drops;
 use super::folds;
 use super::guards::{bound, guarded};
 use super::names;
@@ -43,7 +44,7 @@ pub(super) fn unit(
         Some(live) if !live.index.valid => work.dead(live, plans)?,
         Some(live) => work.present(live, plans)?,
     }
-    work.leftovers();
+    work.leftovers()?;
     Ok(work.unit)
 }
 
@@ -90,7 +91,16 @@ impl<'a, 'c> Work<'a, 'c> {
         let name = self.declared.name.clone();
         let summary = format!("build {name} on {}", self.table.name);
         self.build(&name, summary);
-        self.after_build(plans)
+        let own = Heirloom {
+            comment: self
+                .declared
+                .comment
+                .clone()
+                .filter(|text| !text.is_empty()),
+            statistics: self.declared.statistics.clone(),
+            clustered: false,
+        };
+        self.after_build(own, plans)
     }
 
     fn build(&mut self, name: &QualifiedName, summary: String) {
@@ -104,19 +114,10 @@ impl<'a, 'c> Work<'a, 'c> {
     }
 
     /// What CREATE INDEX cannot say: comment and statistics targets; then the constraint.
-    fn after_build(&mut self, plans: &mut Plans) -> Planned<()> {
+    fn after_build(&mut self, said: Heirloom, plans: &mut Plans) -> Planned<()> {
         let rest = Comparison {
-            comment: self
-                .declared
-                .comment
-                .clone()
-                .filter(|text| !text.is_empty()),
-            statistics: self
-                .declared
-                .statistics
-                .iter()
-                .map(|(key, target)| (*key, *target))
-                .collect(),
+            comment: said.comment,
+            statistics: said.statistics.into_iter().collect(),
             ..Comparison::default()
         };
         self.alter(None, &rest);
@@ -266,13 +267,25 @@ impl<'a, 'c> Work<'a, 'c> {
             ),
         );
         let name = self.declared.name.clone();
+        // What is said of the dead one and not named in the plan is said of the new one too.
+        let said = self.heirloom(live);
         if let Some(finished) = finished {
             self.consumed = Some(self.built.clone());
             self.unit.then(drop);
             let about = About::live(self.table, finished.index);
             self.unit
                 .then(alterations::rename(&self.entry, about, &name));
-            let comparison = compare(self.context, self.declared, finished, Part::Whole);
+            let mut comparison = compare(self.context, self.declared, finished, Part::Whole);
+            if comparison.comment.is_none() && finished.index.comment.is_none() {
+                comparison.comment = said.comment;
+            }
+            for (key, target) in said.statistics {
+                let known = finished.index.statistics.contains_key(&key)
+                    || comparison.statistics.iter().any(|(found, _)| *found == key);
+                if !known {
+                    comparison.statistics.push((key, target));
+                }
+            }
             self.alter(Some(finished), &comparison);
             self.constraint(None, plans)?;
             self.analyze();
@@ -282,7 +295,7 @@ impl<'a, 'c> Work<'a, 'c> {
         self.unit.then(drop);
         let summary = format!("build {name} on {}", self.table.name);
         self.build(&name, summary);
-        self.after_build(plans)
+        self.after_build(said, plans)
     }
 
     fn is_finished(&self, live: &Live<'_>) -> bool {
@@ -324,9 +337,13 @@ impl<'a, 'c> Work<'a, 'c> {
         if let Some(refusal) = guarded(self.declared, live) {
             return Err(refusal);
         }
-        super::drops::uniqueness_kept(self.context, self.declared, live, plans)?;
+        let first = drops::guard_replaced(self.context, self.declared, live, &[], plans)?;
         self.constraint_possible()?;
         self.unit.turn(Turn::Plain);
+        if let Some(first) = first {
+            self.unit.turn(Turn::Drops);
+            self.unit.once_built(first);
+        }
         for name in [&self.built, &self.old] {
             if self.own(name).is_none()
                 && let Some(what) = self.holder(name)
@@ -342,6 +359,7 @@ impl<'a, 'c> Work<'a, 'c> {
             }
         }
         if let Some(old) = self.own(&self.old) {
+            drops::guard_leftover(&self.entry, old)?;
             self.unit.then(steps::drop(
                 &self.entry,
                 About::live(self.table, old.index),
@@ -358,6 +376,7 @@ impl<'a, 'c> Work<'a, 'c> {
         if !finished {
             unique(self.context, self.declared, self.table, &built, plans)?;
             if let Some(leftover) = leftover {
+                drops::guard_leftover(&self.entry, leftover)?;
                 self.unit.then(steps::drop(
                     &self.entry,
                     About::live(self.table, leftover.index),
@@ -493,7 +512,7 @@ impl<'a, 'c> Work<'a, 'c> {
     }
 
     /// Drops what earlier runs left and this one does not use.
-    fn leftovers(&mut self) {
+    fn leftovers(&mut self) -> Planned<()> {
         let replaces = self
             .unit
             .has(crate::changes::changeset::Action::SwapIndexes);
@@ -503,6 +522,7 @@ impl<'a, 'c> Work<'a, 'c> {
                 continue;
             }
             if let Some(live) = self.own(&name) {
+                drops::guard_leftover(&self.entry, live)?;
                 let step = steps::drop(
                     &self.entry,
                     About::live(self.table, live.index),
@@ -511,6 +531,7 @@ impl<'a, 'c> Work<'a, 'c> {
                 self.unit.then(step);
             }
         }
+        Ok(())
     }
 }
 

@@ -159,7 +159,7 @@ impl<'a, 'c> Tree<'a, 'c> {
             None => self.missing(unit, plans)?,
             Some(live) => self.present(live, unit, plans)?,
         }
-        self.leftovers(unit, plans);
+        self.leftovers(unit, plans)?;
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl<'a, 'c> Tree<'a, 'c> {
         }
         self.constraint_possible()?;
         // A half-built replacement serves nobody without what it was to replace.
-        self.drop_own(&names::new_name(&self.declared.name), unit, plans);
+        self.drop_own(&names::new_name(&self.declared.name), unit, plans)?;
         let made = self.grow(&self.declared.name, None, unit, plans)?;
         self.alter(
             &Comparison {
@@ -298,7 +298,12 @@ impl<'a, 'c> Tree<'a, 'c> {
                 return Err(refusal);
             }
         }
-        drops::uniqueness_kept(self.context, self.declared, live, plans)?;
+        let below = drops::below(self.context, live);
+        let first = drops::guard_replaced(self.context, self.declared, live, &below, plans)?;
+        if let Some(first) = first {
+            unit.turn(Turn::Drops);
+            unit.once_built(first);
+        }
         self.constraint_possible()?;
         let built = names::new_name(&self.declared.name);
         let old = names::old_name(&self.declared.name);
@@ -317,7 +322,7 @@ impl<'a, 'c> Tree<'a, 'c> {
                 )));
             }
         }
-        self.drop_own(&old, unit, plans);
+        self.drop_own(&old, unit, plans)?;
         let leftover = self.own(&built).filter(|live| {
             compare(self.context, self.declared, live, Part::Parent).is_equivalent()
                 && faults(self.context, self.declared, live)
@@ -325,7 +330,7 @@ impl<'a, 'c> Tree<'a, 'c> {
                     .is_empty()
         });
         if leftover.is_none() {
-            self.drop_own(&built, unit, plans);
+            self.drop_own(&built, unit, plans)?;
         }
         plans.notes.push(self.entry.note(
             "tree-replaced",
@@ -368,10 +373,15 @@ impl<'a, 'c> Tree<'a, 'c> {
         })
     }
 
-    fn drop_own(&self, name: &QualifiedName, unit: &mut Unit, plans: &mut Plans) {
+    fn drop_own(&self, name: &QualifiedName, unit: &mut Unit, plans: &mut Plans) -> Planned<()> {
         if let Some(live) = self.own(name) {
+            drops::guard_leftover(&self.entry, live)?;
+            for child in drops::below(self.context, live) {
+                drops::guard_leftover(&self.entry, child)?;
+            }
             self.drop_tree(About::live(self.table, live.index), unit, plans);
         }
+        Ok(())
     }
 
     fn drop_tree(&self, about: About<'_>, unit: &mut Unit, plans: &mut Plans) {
@@ -400,15 +410,15 @@ impl<'a, 'c> Tree<'a, 'c> {
     }
 
     /// Drops what an interrupted replacement left where none is under way.
-    fn leftovers(&self, unit: &mut Unit, plans: &mut Plans) {
+    fn leftovers(&self, unit: &mut Unit, plans: &mut Plans) -> Planned<()> {
         if unit.has(Action::SwapIndexes) {
-            return;
+            return Ok(());
         }
         let built = names::new_name(&self.declared.name);
         for name in [built.clone(), names::old_name(&self.declared.name)] {
             let done = plans.taken.contains(&name) || unit.drops(&name);
             if !done {
-                self.drop_own(&name, unit, plans);
+                self.drop_own(&name, unit, plans)?;
             }
         }
         let mut seen = BTreeSet::new();
@@ -425,6 +435,7 @@ impl<'a, 'c> Tree<'a, 'c> {
             if let Some(live) = own
                 && seen.insert(name.clone())
             {
+                drops::guard_leftover(&self.entry, live)?;
                 let about = About::live(live.table, live.index);
                 let words = format!("drop {name}, which an interrupted run left behind");
                 unit.then(if live.index.partitioned {
@@ -435,5 +446,6 @@ impl<'a, 'c> Tree<'a, 'c> {
                 });
             }
         }
+        Ok(())
     }
 }

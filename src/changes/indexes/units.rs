@@ -42,6 +42,8 @@ pub(super) struct Unit {
     steps: Vec<Planned>,
     /// An index of another unit that must be built before the first step.
     after_index: Option<QualifiedName>,
+    /// The declared index that the unit makes.
+    makes: Option<QualifiedName>,
     /// Where the entry stands.
     origin: Origin,
     /// Whether what is built lies in the database's own tablespace.
@@ -54,6 +56,7 @@ impl Unit {
             turn,
             steps: Vec::new(),
             after_index: None,
+            makes: None,
             origin: Origin::default(),
             at_home: true,
         }
@@ -82,6 +85,13 @@ impl Unit {
             planned.needs_all = true;
         }
         at
+    }
+
+    /// Place of the last step that builds or names something.
+    fn built_at(&self) -> Option<usize> {
+        self.steps
+            .iter()
+            .rposition(|planned| builds(planned.step.action))
     }
 
     /// Lets the unit wait for an index that another unit builds.
@@ -140,6 +150,18 @@ impl Unit {
     pub(super) fn turn(&mut self, turn: Turn) {
         self.turn = turn;
     }
+}
+
+fn builds(action: Action) -> bool {
+    matches!(
+        action,
+        Action::CreateIndex
+            | Action::CreateParentIndex
+            | Action::ReindexIndex
+            | Action::SwapIndexes
+            | Action::AttachIndex
+            | Action::RenameIndex
+    )
 }
 
 /// What was found for all entries.
@@ -222,6 +244,7 @@ fn one(
             checks::rights(context, &entry, table)?;
         }
     }
+    unit.makes = Some(declared.name.clone());
     unit.origin = declared.origin.clone();
     unit.at_home = declared
         .spec
@@ -240,31 +263,28 @@ impl Plans {
     /// Puts the units in order and makes a draft of them.
     pub(super) fn into_draft(mut self, context: &Context<'_>) -> Draft {
         refuse_unsafe_minor(context, &mut self);
+        refuse_without_successor(&mut self);
         let awaits = hold_back(context, &mut self.units);
-        analyze_once(&mut self.units);
+        wait_for_successor(&mut self.units);
         self.units.retain(|unit| !unit.is_empty());
         self.units.sort_by_cached_key(|unit| {
             let table = unit.steps.first().map(|planned| planned.step.table.clone());
             (unit.turn, table)
         });
         refuse_without_space(context, &mut self);
+        refuse_without_successor(&mut self);
         let mut steps: Vec<Step> = awaits;
+        // Where each declared index is there.
+        let mut made: BTreeMap<QualifiedName, usize> = BTreeMap::new();
         for unit in self.units {
             let begin = steps.len();
-            let outside = unit.after_index.as_ref().and_then(|index| {
-                steps.iter().rposition(|step| {
-                    matches!(
-                        step.action,
-                        Action::CreateIndex
-                            | Action::SwapIndexes
-                            | Action::AttachIndex
-                            | Action::RenameIndex
-                    ) && step
-                        .index
-                        .as_ref()
-                        .is_some_and(|change| change.name == *index)
-                })
-            });
+            let outside = unit
+                .after_index
+                .as_ref()
+                .and_then(|index| made.get(index).copied());
+            if let (Some(name), Some(at)) = (&unit.makes, unit.built_at()) {
+                made.insert(name.clone(), begin + at);
+            }
             for (at, planned) in unit.steps.into_iter().enumerate() {
                 let here = begin + at;
                 let before = planned.after.map(|after| begin + after).or(if at == 0 {
@@ -323,6 +343,65 @@ fn refuse_unsafe_minor(context: &Context<'_>, plans: &mut Plans) {
         ));
         false
     });
+}
+
+/// Indexes that a unit makes, in the order of the units.
+fn successors(units: &[Unit]) -> BTreeSet<QualifiedName> {
+    units
+        .iter()
+        .filter(|unit| unit.built_at().is_some())
+        .filter_map(|unit| unit.makes.clone())
+        .collect()
+}
+
+/// Refuses what would take an index away whose successor is refused itself; that may leave others without theirs.
+fn refuse_without_successor(plans: &mut Plans) {
+    let Plans {
+        units, refusals, ..
+    } = plans;
+    loop {
+        let made = successors(units);
+        let before = units.len();
+        units.retain(|unit| {
+            let missing = unit
+                .after_index
+                .as_ref()
+                .filter(|index| !made.contains(*index));
+            let (Some(missing), Some(first)) = (missing, unit.steps.first()) else {
+                return true;
+            };
+            let names = first.step.index.as_ref().map(|change| &change.name);
+            let kept = unit.makes.as_ref().or(names).unwrap_or(&first.step.table);
+            refusals.push(unit.refusal(
+                &first.step,
+                "successor-refused",
+                format!("{kept} is kept: {missing}, which would serve in its place, is not built"),
+                "see what is said of the other index first",
+            ));
+            false
+        });
+        if units.len() == before {
+            return;
+        }
+    }
+}
+
+/// Takes out what waits for an index whose build is held back.
+fn wait_for_successor(units: &mut [Unit]) {
+    loop {
+        let made = successors(units);
+        let waiting = units.iter_mut().find(|unit| {
+            !unit.is_empty()
+                && unit
+                    .after_index
+                    .as_ref()
+                    .is_some_and(|index| !made.contains(index))
+        });
+        match waiting {
+            Some(unit) => unit.steps.clear(),
+            None => return,
+        }
+    }
 }
 
 /// Refuses builds that would fill the disk, in the order of the steps: an index needs its size, and its sort about
@@ -443,33 +522,4 @@ fn busy_tables(context: &Context<'_>, step: &Step) -> Vec<QualifiedName> {
     tables.sort();
     tables.dedup();
     tables
-}
-
-/// One ANALYZE a table is enough: the last one sees every new expression.
-fn analyze_once(units: &mut [Unit]) {
-    let mut seen = BTreeSet::new();
-    units.sort_by_key(|unit| unit.turn);
-    for unit in units.iter_mut().rev() {
-        let at = unit.steps.iter().rposition(|planned| {
-            planned.step.action == Action::AnalyzeTable
-                && planned
-                    .step
-                    .index
-                    .as_ref()
-                    .is_some_and(|change| seen.contains(&change.table))
-        });
-        // Nothing depends on it, and it stands at the end.
-        if let Some(at) = at
-            && at + 1 == unit.steps.len()
-        {
-            unit.steps.truncate(at);
-        }
-        seen.extend(
-            unit.steps
-                .iter()
-                .filter(|planned| planned.step.action == Action::AnalyzeTable)
-                .filter_map(|planned| planned.step.index.as_ref())
-                .map(|change| change.table.clone()),
-        );
-    }
 }

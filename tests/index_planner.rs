@@ -521,8 +521,13 @@ impl Case {
         if sql.starts_with("do ") {
             let at = sql.find('\'').unwrap();
             let index = QualifiedName::parse(sql[at + 1..].split('\'').next().unwrap()).unwrap();
+            let planned = sql
+                .split("and indexrelid = ")
+                .nth(1)
+                .and_then(|rest| rest.split(' ').next())
+                .map(|oid| oid.parse::<u32>().unwrap());
             return match self.find(&index) {
-                Some(found) if found.valid => Ok(()),
+                Some(found) if planned.map_or(found.valid, |oid| oid == found.oid) => Ok(()),
                 _ => Err(format!("{index} is not valid")),
             };
         }

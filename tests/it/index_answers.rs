@@ -455,7 +455,10 @@ fn arbiter() -> IndexQuestions {
     let of = |index: &str, columns: &[&str]| ArbiterQuestion {
         index: QualifiedName::new("public", index),
         table: QualifiedName::new("public", "t"),
-        columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+        columns: columns
+            .iter()
+            .map(|column| Some((*column).to_owned()))
+            .collect(),
     };
     IndexQuestions {
         arbiters: vec![of("t_a_b", &["a", "B"]), of("t_c", &["c"])],

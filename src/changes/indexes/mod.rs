@@ -83,6 +83,8 @@ pub fn plan(inputs: IndexInputs<'_>, answers: &IndexAnswers) -> Draft {
 }
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -96,10 +96,13 @@ impl<'a> Queue<'a> {
         Some(step)
     }
 
+    /// What a step depends on: the one it comes after; of a drop everything that ended on its table.
     fn needed(&self, step: &Step) -> BTreeMap<u32, StepOutcome> {
-        step.after
-            .and_then(|id| Some((id, self.done.get(&id)?.clone())))
-            .into_iter()
+        let drops = matches!(step.action, Action::DropIndex | Action::DropParentIndex);
+        self.done
+            .iter()
+            .filter(|(id, other)| Some(**id) == step.after || (drops && other.table == step.table))
+            .map(|(id, other)| (*id, other.clone()))
             .collect()
     }
 

@@ -229,6 +229,29 @@ pub(super) async fn one(
     outcome
 }
 
+/// Returns a step that was to make a declared index of the table and did not, before an index is dropped
+/// that it may be meant to replace.
+fn unserved<'a>(step: &Step, before: &'a BTreeMap<u32, StepOutcome>) -> Option<&'a StepOutcome> {
+    let drops = matches!(step.action, Action::DropIndex | Action::DropParentIndex)
+        && step.hazards.contains(&Hazard::DropsIndex);
+    before.values().find(|other| {
+        drops
+            && other.id < step.id
+            && other.table == step.table
+            && other.status != Status::Done
+            && matches!(
+                other.action,
+                Action::CreateIndex
+                    | Action::CreateParentIndex
+                    | Action::ReindexIndex
+                    | Action::AttachIndex
+                    | Action::SwapIndexes
+                    | Action::RenameIndex
+                    | Action::AddConstraint
+            )
+    })
+}
+
 /// Returns the outcome of a step that is not tried at all.
 fn why_not(
     step: &Step,
@@ -266,11 +289,23 @@ fn why_not(
             format!("hazard {} is not allowed", names.join(", ")),
         );
         outcome.remedy = Some(format!(
-            "add --allow {} to this command, or `allow: [{}]` to the table's policy",
+            "add --allow {} to this command, or `allow: [{}]` to the entry of the plan file",
             names.join(" --allow "),
             names.join(", ")
         ));
         outcome.refused_hazards = refused;
+        return Some(outcome);
+    }
+    if let Some(missing) = unserved(step, before) {
+        let mut outcome = not_tried(
+            Status::Skipped,
+            format!(
+                "step {} is {}: an index is dropped only when the declared ones of its table are there",
+                missing.id,
+                missing.status.as_str()
+            ),
+        );
+        outcome.remedy = Some("see what is said of that step, then run it again".to_owned());
         return Some(outcome);
     }
     let needed = before.get(&step.after?)?;

@@ -124,6 +124,16 @@ pub(super) struct Heirloom {
     pub(super) clustered: bool,
 }
 
+/// The comment of an index that a replacement took the place of: what proves that dbops may drop it, whatever
+/// else carries such a name.
+pub(super) const REPLACED: &str = "dbops: replaced, to be dropped";
+
+/// Whether an index under a name that dbops uses for a while is of dbops's own making: one that was replaced
+/// carries the mark, and a build that did not come to its end is invalid.
+pub(super) fn of_own_making(live: &Live<'_>) -> bool {
+    !live.index.valid || live.index.comment.as_deref() == Some(REPLACED)
+}
+
 /// The swap of names, in one transaction: the old index serves under its name until then.
 pub(super) fn swap(
     declared: &Declared,
@@ -139,6 +149,7 @@ pub(super) fn swap(
         rename_sql(name, old),
         // Its lock is held by now: no session can make it a replica identity any more.
         must_be_as_planned(old, name, replaced.index),
+        comment_sql(old, REPLACED),
         rename_sql(built, name),
     ];
     statements.extend(

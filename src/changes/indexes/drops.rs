@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alterations::of_own_making;
 use super::context::{Context, Entry, Live};
 use super::folds::{self, Same};
 use super::names;
@@ -68,7 +69,8 @@ fn leftovers(context: &Context<'_>, absent: &Absent, plans: &mut Plans) {
             && !live.index.of_extension
             && !context.is_declared(&name)
             && !context.is_absent(&name)
-            && !plans.taken.contains(&name);
+            && !plans.taken.contains(&name)
+            && of_own_making(live);
         if own && live.table.owns {
             let entry = Entry::absent(absent, &live.table.name);
             if let Err(refusal) = guard_leftover(&entry, live) {

@@ -99,6 +99,7 @@ fn nothing_goes_whose_successor_is_refused() {
 fn a_leftover_that_something_relies_on_is_kept() {
     let is = live("create index i on t using btree (a)");
     let mut old = live("create unique index i_dbops_old on t using btree (c)");
+    old.comment = Some(crate::changes::indexes::alterations::REPLACED.to_owned());
     let plan = |old: &LiveIndex| Case::new(vec![table("t", vec![is.clone(), old.clone()])]);
     old.replica_identity = true;
     let case = plan(&old);
@@ -171,4 +172,52 @@ fn every_new_expression_is_analyzed_for_itself() {
             "AnalyzeTable j"
         ]
     );
+}
+
+#[test]
+fn only_what_carries_the_mark_or_is_invalid_counts_as_a_leftover() {
+    let is = live("create index i on t using btree (a)");
+    let theirs = live("create index i_dbops_old on t using btree (c)");
+    let case = Case::new(vec![table("t", vec![is.clone(), theirs.clone()])]);
+    assert_eq!(
+        case.clone().declare("create index i on t (a)").steps(),
+        NONE
+    );
+    assert_eq!(case.clone().without("i").steps(), ["DropIndex i"]);
+    let replaced = case.declare("create index i on t (b)");
+    assert_eq!(replaced.codes(), ["name-taken"]);
+    assert_eq!(replaced.steps(), NONE);
+    let theirs = live("create unique index i_dbops_new on t using btree (c)");
+    let case = Case::new(vec![table("t", vec![is, theirs])]);
+    assert_eq!(
+        case.clone().declare("create index i on t (a)").steps(),
+        NONE
+    );
+    assert_eq!(
+        case.declare("create index i on t (b)").codes(),
+        ["name-taken"]
+    );
+}
+
+#[test]
+fn a_replacement_that_stops_enforcing_uniqueness_asks_for_consent() {
+    let unique = live("create unique index i on t using btree (a)");
+    let case = Case::new(vec![table("t", vec![unique])]);
+    let draft = case.clone().declare("create index i on t (a)").plan();
+    assert_eq!(
+        draft.steps[0].hazards,
+        [crate::changes::changeset::Hazard::DropsIndex]
+    );
+    let kept = case.declare("create unique index i on t (b)").plan();
+    assert!(kept.steps.iter().all(|step| step.hazards.is_empty()));
+}
+
+#[test]
+fn nothing_is_dropped_beside_a_declared_index_that_is_refused() {
+    let old = live("create index old on t using btree (a)");
+    let case = Case::new(vec![table("t", vec![old])]).without("old");
+    assert_eq!(case.steps(), ["DropIndex old"]);
+    let beside = case.declare("create index i on t (nowhere)");
+    assert_eq!(beside.steps(), NONE);
+    assert_eq!(beside.codes().len(), 2, "{:?}", beside.codes());
 }

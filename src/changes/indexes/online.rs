@@ -71,7 +71,9 @@ impl<'a, 'c> Work<'a, 'c> {
             && live.index.parent.is_none()
             && !live.index.of_extension
             && !self.context.is_declared(name)
-            && !self.context.is_absent(name);
+            && !self.context.is_absent(name)
+            && (alterations::of_own_making(live)
+                || (*name == self.built && self.is_finished(live)));
         own.then_some(live)
     }
 
@@ -338,6 +340,7 @@ impl<'a, 'c> Work<'a, 'c> {
             return Err(refusal);
         }
         let first = drops::guard_replaced(self.context, self.declared, live, &[], plans)?;
+        let loses_uniqueness = loses_uniqueness(self.declared, live);
         self.constraint_possible()?;
         self.unit.turn(Turn::Plain);
         if let Some(first) = first {
@@ -405,6 +408,9 @@ impl<'a, 'c> Work<'a, 'c> {
         ));
         self.constraint(None, plans)?;
         self.analyze();
+        if loses_uniqueness {
+            self.unit.endangers(&self.declared.allow);
+        }
         Ok(())
     }
 
@@ -557,4 +563,9 @@ fn constraint_fits(declared: &Declared, live: &Live<'_>) -> bool {
         (Some(IndexConstraint::Primary), Some(constraint)) => constraint.kind == Kind::Primary,
         (Some(IndexConstraint::Unique), Some(constraint)) => constraint.kind == Kind::Unique,
     }
+}
+
+/// Whether a replacement stops enforcing what the index enforced: a `unique` that was forgotten is no small thing.
+pub(super) fn loses_uniqueness(declared: &Declared, live: &Live<'_>) -> bool {
+    !declared.spec.unique && live.spec.as_ref().is_some_and(|spec| spec.unique)
 }

@@ -187,7 +187,8 @@ fn leftovers_of_interrupted_runs_are_put_to_use_or_dropped() {
     let finished = live("create index i_dbops_new on t using btree (a)");
     let mut broken = finished.clone();
     broken.valid = false;
-    let old = live("create index i_dbops_old on t using btree (c)");
+    let mut old = live("create index i_dbops_old on t using btree (c)");
+    old.comment = Some(crate::changes::indexes::alterations::REPLACED.to_owned());
     let plan = |indexes: Vec<LiveIndex>| {
         Case::new(vec![table("t", indexes)])
             .declare("create index i on t (a)")

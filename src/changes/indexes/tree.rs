@@ -16,6 +16,7 @@ use super::drops;
 use super::growth::Growth;
 use super::guards::{bound, guarded};
 use super::names;
+use super::online::loses_uniqueness;
 use super::preconditions::readable;
 use super::steps::About;
 use super::tree_steps;
@@ -359,6 +360,9 @@ impl<'a, 'c> Tree<'a, 'c> {
         ));
         let about = About::new(&old, &self.table.name);
         self.drop_tree(about, unit, plans);
+        if loses_uniqueness(self.declared, live) {
+            unit.endangers(&self.declared.allow);
+        }
         Ok(())
     }
 
@@ -370,6 +374,10 @@ impl<'a, 'c> Tree<'a, 'c> {
                 && live.index.parent.is_none()
                 && !self.context.is_declared(name)
                 && !self.context.is_absent(name)
+                && (alterations::of_own_making(live)
+                    || (*name == names::new_name(&self.declared.name)
+                        && compare(self.context, self.declared, live, Part::Parent)
+                            .is_equivalent()))
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::context::{Context, Entry};
 use super::{checks, drops, online, preconditions, steps, tree};
 use crate::catalog::index_model::{ArbiterQuestion, DuplicateQuestion, IndexedTable, TableKind};
-use crate::changes::changeset::{Action, Note, Refusal, Step};
+use crate::changes::changeset::{Action, Hazard, Note, Refusal, Step};
 use crate::changes::inputs::Draft;
 use crate::ident::QualifiedName;
 use crate::plan_file::Origin;
@@ -59,6 +59,13 @@ impl Unit {
             makes: None,
             origin: Origin::default(),
             at_home: true,
+        }
+    }
+
+    /// Asks for consent before the first step: with it, all that follow from it are skipped.
+    pub(super) fn endangers(&mut self, allow: &[Hazard]) {
+        if let Some(first) = self.steps.first_mut() {
+            first.step = steps::hazardous(first.step.clone(), allow);
         }
     }
 
@@ -273,6 +280,7 @@ impl Plans {
         });
         refuse_without_space(context, &mut self);
         refuse_without_successor(&mut self);
+        keep_beside_refusals(context, &mut self);
         let mut steps: Vec<Step> = awaits;
         // Where each declared index is there.
         let mut made: BTreeMap<QualifiedName, usize> = BTreeMap::new();
@@ -384,6 +392,45 @@ fn refuse_without_successor(plans: &mut Plans) {
             return;
         }
     }
+}
+
+/// Keeps what should be absent from a table of which a declared index cannot be served: it may be what that
+/// index was to replace.
+fn keep_beside_refusals(context: &Context<'_>, plans: &mut Plans) {
+    let Plans {
+        units, refusals, ..
+    } = plans;
+    let unserved: Vec<(QualifiedName, QualifiedName)> = refusals
+        .iter()
+        .filter_map(|refusal| Some((refusal.table.clone(), refusal.relation.clone()?)))
+        .filter(|(_, relation)| context.is_declared(relation))
+        .collect();
+    units.retain(|unit| {
+        let drop = unit.steps.iter().find(|planned| {
+            matches!(
+                planned.step.action,
+                Action::DropIndex | Action::DropParentIndex
+            ) && unit.makes.is_none()
+                && planned.step.hazards.contains(&Hazard::DropsIndex)
+        });
+        let Some(Planned { step, .. }) = drop else {
+            return true;
+        };
+        let Some((_, missing)) = unserved.iter().find(|(table, _)| *table == step.table) else {
+            return true;
+        };
+        let name = step
+            .index
+            .as_ref()
+            .map_or(&step.table, |change| &change.name);
+        refusals.push(unit.refusal(
+            step,
+            "successor-refused",
+            format!("{name} is kept: {missing}, declared on the same table, is refused"),
+            "see what is said of the other index first",
+        ));
+        false
+    });
 }
 
 /// Takes out what waits for an index whose build is held back.

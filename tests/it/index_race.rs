@@ -27,7 +27,6 @@ tests!(
     idle_sessions_of_a_run_hold_no_snapshot,
     progress_is_told_with_its_share,
     a_run_whose_lock_is_lost_begins_no_further_step,
-    nothing_is_dropped_beside_a_build_that_failed,
 );
 
 const TABLE: &str = "create table t (id int, a int); insert into t select i, i from generate_series(1, 500) i; \
@@ -522,30 +521,4 @@ async fn a_run_whose_lock_is_lost_begins_no_further_step(ctx: &Ctx) -> Result<()
         &["advisory lock"],
     )?;
     same(outcome.exit(), dbops::failure::Exit::PartWay)
-}
-
-async fn nothing_is_dropped_beside_a_build_that_failed(ctx: &Ctx) -> Result<()> {
-    let db = ctx.db().await?;
-    db.run(TABLE).await?;
-    db.run("create index t_old on t (a); create index t_dbops_old on t (id)")
-        .await?;
-    // The server finds out only when it comes to the row.
-    ctx.plan(
-        "indexes:
-  - { name: t_new, table: t, columns: [a, { expr: 1 / (a - 250) }] }
-  - { absent: [t_old], allow: [drops-index] }
-",
-    )?;
-    let run = ctx.dbops().on(&db).args(["indexes", "apply"]).run().await?;
-    let run = run.exits_with(5)?;
-    ensure!(
-        run.stdout.contains("skipped     drop public.t_old"),
-        "{}",
-        run.stdout
-    );
-    let kept: i64 = db
-        .value("select count(*) from pg_index where indexrelid in ('t_old'::regclass, 't_dbops_old'::regclass) and indisvalid")
-        .await?;
-    ensure!(kept == 2, "{kept} of 2 are kept");
-    Ok(())
 }

@@ -67,6 +67,7 @@ mod index_crash;
 mod index_import;
 mod index_import_files;
 mod index_race;
+mod index_rounds;
 mod index_stall;
 mod init;
 mod listing;
@@ -109,6 +110,7 @@ const MODULES: &[&Module] = &[
     &index_import::MODULE,
     &index_import_files::MODULE,
     &index_race::MODULE,
+    &index_rounds::MODULE,
     &index_stall::MODULE,
     &init::MODULE,
     &listing::MODULE,

@@ -83,7 +83,7 @@ pub(in crate::cli) async fn read(
     }
     let mut failure = Failure::new(
         Exit::Deferred,
-        "a table is locked by DDL of another session, so its indexes cannot be read; nothing was touched",
+        "a table is locked by DDL of another session, so its indexes cannot be read",
     );
     for who in exclusive_lockers(&**reader).await.unwrap_or_default() {
         failure = failure.hint(who);

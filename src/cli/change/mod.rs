@@ -457,14 +457,14 @@ async fn on_target(
         context,
         interrupt: watch_interrupts()?,
     };
-    let (changeset, outcome, left_to_do) = rounds(one, &settings, &mut reader, &execution).await?;
-    let mut exit = outcome.exit().worst(planned(&changeset));
-    let message = left_to_do.then(|| {
-        exit = exit.worst(Exit::Deferred);
-        "something is left to do, because another session is at work on a declared table; run it again".to_owned()
+    let done = rounds(one, &settings, &mut reader, &execution).await?;
+    let mut exit = done.outcome.exit().worst(planned(&done.changeset));
+    let message = done.unfinished.map(|(why, code)| {
+        exit = exit.worst(code);
+        why
     });
     Ok((
-        report(changeset, Some(outcome), exit, message),
+        report(done.changeset, Some(done.outcome), exit, message),
         server.deadlock_timeout_ms,
     ))
 }

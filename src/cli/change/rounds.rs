@@ -8,15 +8,29 @@ use super::{Planning, compute};
 use crate::apply::Outcome;
 use crate::apply::exclusive;
 use crate::changes::changeset::{Action, Changeset, Refusal};
+use crate::conn::failure::describe_error;
 use crate::conn::{Session, Settings};
-use crate::failure::Exit;
+use crate::failure::{Exit, exit_of, hints_of};
 use crate::ident::QualifiedName;
 
 /// Rounds of computing and running before dbops stops: each of them is to find less than the one before.
 const MAX_ROUNDS: usize = 6;
 
+const LEFT_TO_DO: &str =
+    "something is left to do, because another session is at work on a declared table; run it again";
+
 /// Pause before another session's work is waited for once more.
 const BETWEEN_WAITS: Duration = Duration::from_secs(1);
+
+/// What all rounds of a run did.
+pub(super) struct Rounds {
+    /// The steps of all rounds, and what the last one refused.
+    pub(super) changeset: Changeset,
+    /// What came of them.
+    pub(super) outcome: Outcome,
+    /// Why the run ended before nothing was left to do, and the exit code of that.
+    pub(super) unfinished: Option<(String, Exit)>,
+}
 
 /// Runs what is computed again under the lock, because another run may have just ended; with indexes
 /// once more after each round that did something, because a partition may have been added meanwhile and
@@ -26,32 +40,55 @@ pub(super) async fn rounds(
     settings: &Settings,
     reader: &mut Session,
     execution: &Execution<'_>,
-) -> anyhow::Result<(Changeset, Outcome, bool)> {
+) -> anyhow::Result<Rounds> {
     let mut lock = lock(settings, one.verb.areas(), one.plan.lock_budget.patience).await?;
     let now = execution.context.now();
-    let mut computed = compute(one, reader, now).await?;
-    let (mut outcome, held) = execute(
-        settings,
-        lock,
-        &computed.changeset,
-        &computed.server,
-        execution,
-    )
-    .await?;
+    let first = compute(one, reader, now).await?;
+    let (outcome, held) =
+        execute(settings, lock, &first.changeset, &first.server, execution).await?;
     lock = held;
-    let mut total = computed.changeset;
-    let mut left_to_do = false;
+    let mut done = Rounds {
+        changeset: first.changeset,
+        outcome,
+        unfinished: None,
+    };
+    if !one.verb.is_of_partitions()
+        && let Err(error) = more(one, settings, reader, execution, lock, &mut done).await
+    {
+        // What ran is reported whatever came after it; code 2 would say that nothing was touched.
+        let code = match exit_of(&error) {
+            Exit::Usage => Exit::PartWay,
+            code => code,
+        };
+        let mut why = format!("not looked at to the end: {}", describe_error(&error));
+        for hint in hints_of(&error) {
+            why.push_str(&format!("\n  {hint}"));
+        }
+        done.unfinished = Some((why, code));
+    }
+    Ok(done)
+}
+
+/// Goes on while there is something to do.
+async fn more(
+    one: &Planning<'_>,
+    settings: &Settings,
+    reader: &mut Session,
+    execution: &Execution<'_>,
+    mut lock: Session,
+    done: &mut Rounds,
+) -> anyhow::Result<()> {
+    let now = execution.context.now();
     let mut builds = 1;
     let patience = Duration::from_millis(one.plan.lock_budget.patience.0);
     let deadline = Instant::now() + patience;
-    while !one.verb.is_of_partitions() && outcome.exit() == Exit::Done && !outcome.steps.is_empty()
-    {
-        computed = compute(one, reader, now).await?;
-        let built = built(&total);
+    while done.outcome.exit() == Exit::Done && !done.outcome.steps.is_empty() {
+        let mut computed = compute(one, reader, now).await?;
+        let built = built(&done.changeset);
         let unstable: Vec<Refusal> = unstable(&mut computed.changeset, &built);
         // What was refused at first and is served now is refused no more.
-        total.refusals = computed.changeset.refusals.clone();
-        total.refusals.extend(unstable);
+        done.changeset.refusals = computed.changeset.refusals.clone();
+        done.changeset.refusals.extend(unstable);
         if computed.changeset.is_empty() {
             break;
         }
@@ -67,7 +104,7 @@ pub(super) async fn rounds(
             builds += 1;
         }
         if builds > MAX_ROUNDS || (waits && Instant::now() >= deadline) {
-            left_to_do = true;
+            done.unfinished = Some((LEFT_TO_DO.to_owned(), Exit::Deferred));
             break;
         }
         for area in one.verb.areas() {
@@ -85,11 +122,11 @@ pub(super) async fn rounds(
         if waits && next.exit() == Exit::Done {
             continue;
         }
-        let offset = total.last_id();
-        outcome.append(next, offset);
-        total.append(computed.changeset);
+        let offset = done.changeset.last_id();
+        done.outcome.append(next, offset);
+        done.changeset.append(computed.changeset);
     }
-    Ok((total, outcome, left_to_do))
+    Ok(())
 }
 
 /// Indexes that were built in this run.

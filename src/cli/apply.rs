@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::ValueEnum;
-
 use super::change::{Execution, IndexRunArgs, RunArgs, execute, lock, planned, refuse_read_only};
 use super::context::{Context, clock};
 use super::signals::watch_interrupts;
+use super::ui::Output;
 use crate::apply::Outcome;
 use crate::apply::exclusive::Area;
 use crate::catalog::indexes::{self, IndexScope};
@@ -22,6 +20,7 @@ use crate::ident::QualifiedName;
 use crate::plan_file::LockBudget;
 use crate::render;
 use crate::render::json::{RunReport, runs};
+use anyhow::Context as _;
 
 /// Run a changeset that `--out` saved; refused when the database has changed since
 #[derive(Debug, clap::Args)]
@@ -36,13 +35,6 @@ pub(super) struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
 }
 
 pub(super) fn run(mut args: Args, context: &Context) -> anyhow::Result<Exit> {

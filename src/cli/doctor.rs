@@ -1,9 +1,7 @@
 //! `dbops doctor`.
 
-use anyhow::Context as _;
-use clap::ValueEnum;
-
 use super::context::{Context, Selected};
+use super::ui::Output;
 use crate::catalog::readiness;
 use crate::catalog::{self, Scope, Sizes, TableScope};
 use crate::changes::inputs::Inputs;
@@ -14,6 +12,7 @@ use crate::failure::Exit;
 use crate::plan_file::PlanFile;
 use crate::render;
 use crate::render::doctor::DoctorReport;
+use anyhow::Context as _;
 
 /// Check what dbops needs of a server: what was found, why it matters, the exact fix
 ///
@@ -23,13 +22,6 @@ pub(super) struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {

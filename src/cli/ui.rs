@@ -20,6 +20,16 @@ pub(super) enum Color {
     Never,
 }
 
+/// How a command that only shows prints its result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Text for people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+}
+
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loudness {
@@ -99,6 +109,17 @@ pub(super) fn print(text: &str) -> std::io::Result<()> {
     {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
+    }
+}
+
+/// Joins what was rendered for each target, under its name where there are several.
+pub(super) fn by_target(rendered: &[(&str, String)]) -> String {
+    match rendered {
+        [(_, text)] => text.clone(),
+        several => several
+            .iter()
+            .map(|(target, text)| format!("target {target}\n{text}"))
+            .collect(),
     }
 }
 

@@ -79,7 +79,11 @@ fn row(index: &IndexState) -> Vec<String> {
             .table
             .as_ref()
             .map_or(String::new(), |table| clean(&table.to_string())),
-        clean(&crate::ident::quote_if_needed(&index.name.name)),
+        // Of an index that is nowhere the table, and so the schema, is not known.
+        match index.table {
+            Some(_) => clean(&crate::ident::quote_if_needed(&index.name.name)),
+            None => clean(&index.name.to_string()),
+        },
         state,
         index.bytes.map_or("?".to_owned(), bytes),
         index.scans.map_or("?".to_owned(), count),

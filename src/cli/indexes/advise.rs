@@ -4,9 +4,6 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use clap::ValueEnum;
-
 use crate::catalog::advise::{self, AdviceFacts, NodeUsage};
 use crate::catalog::index_model::IndexCatalog;
 use crate::catalog::indexes::{self, IndexScope};
@@ -16,6 +13,7 @@ use crate::checks::advise::{
     Finding, Inputs, Limits, examine, large_btrees, questions, sort, statement,
 };
 use crate::cli::context::{Context, Selected};
+use crate::cli::ui::Output;
 use crate::conn::failure::describe_error;
 use crate::conn::target::Node;
 use crate::conn::{Purpose, begin_read, connect};
@@ -23,6 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::ident::QualifiedName;
 use crate::render::advise::{AdviceNode, AdviceReport, UnreachedNode, json, plan, text};
 use crate::syntax::statement::{Statement, statements as read_statements};
+use anyhow::{Context as _, bail};
 
 /// Advise on indexes: duplicates, unused, invalid, missing on foreign keys, bloat, HOT updates
 ///
@@ -60,13 +59,6 @@ pub(crate) struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {

@@ -1,11 +1,9 @@
 //! `dbops indexes list`.
 
-use clap::ValueEnum;
-
 use crate::changes::indexes::survey;
 use crate::cli::change::{Breadth, Depth, read_indexes};
 use crate::cli::context::{Context, Selected};
-use crate::cli::ui;
+use crate::cli::ui::{self, Output};
 use crate::conn::{Purpose, connect};
 use crate::failure::Exit;
 use crate::ident::QualifiedName;
@@ -26,13 +24,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
-}
-
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_if_any()?;
     let targets = context.targets(&plan)?;
@@ -42,17 +33,13 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let out = match args.output {
         Output::Json => json(&reports),
-        Output::Table => reports
-            .iter()
-            .map(|report| {
-                let heading = if reports.len() == 1 {
-                    String::new()
-                } else {
-                    format!("target {}\n", report.target)
-                };
-                heading + &text(report, ui::width())
-            })
-            .collect(),
+        Output::Table => {
+            let rendered: Vec<_> = reports
+                .iter()
+                .map(|report| (report.target.as_str(), text(report, ui::width())))
+                .collect();
+            ui::by_target(&rendered)
+        }
     };
     context.ui.result(&out)?;
     Ok(Exit::Done)

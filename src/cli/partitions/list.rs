@@ -1,12 +1,10 @@
 //! `dbops partitions list`.
 
-use clap::ValueEnum;
-
 use crate::catalog::{self, Scope, Sizes, TableScope};
 use crate::changes::inputs::Inputs;
 use crate::changes::survey;
 use crate::cli::context::{Context, Selected};
-use crate::cli::ui;
+use crate::cli::ui::{self, Output};
 use crate::conn::{Purpose, begin_read, connect};
 use crate::failure::Exit;
 use crate::ident::QualifiedName;
@@ -28,13 +26,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
-}
-
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_if_any()?;
     let targets = context.targets(&plan)?;
@@ -50,18 +41,14 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             } else {
                 Detail::Tables
             };
-            let one = reports.len() == 1;
-            let heading = |report: &SurveyReport| {
-                if one {
-                    String::new()
-                } else {
-                    format!("target {}\n", report.target)
-                }
-            };
-            reports
+            let rendered: Vec<_> = reports
                 .iter()
-                .map(|report| heading(report) + &text(&report.tables, detail, ui::width()))
-                .collect()
+                .map(|report| {
+                    let text = text(&report.tables, detail, ui::width());
+                    (report.target.as_str(), text)
+                })
+                .collect();
+            ui::by_target(&rendered)
         }
     };
     context.ui.result(&out)?;

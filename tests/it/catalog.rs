@@ -2,9 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use dbops::catalog::{
-    Answers, Catalog, Column, DefaultQuestion, ForeignKey, Grant, NameQuestion, PartitionKind,
-    PartitionedTable, Questions, ReferencedQuestion, ReplicaIdentity, Scope, Sizes, Strategy,
-    TableScope, answer, difference, facts, facts_detached, fingerprint, read,
+    Catalog, Column, ForeignKey, Grant, PartitionKind, PartitionedTable, ReplicaIdentity, Scope,
+    Sizes, Strategy, TableScope, difference, facts, fingerprint, read,
 };
 use dbops::ident::QualifiedName;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
@@ -14,10 +13,7 @@ use crate::common::{Ctx, Db, tests};
 tests!(
     Every: a_rich_catalog_is_read_back_as_it_was_created,
     grants_and_default_grants_are_read_back,
-    a_pending_detach_is_seen,
-    detached_tables_are_found_with_what_depends_on_them,
     reading_takes_no_lock_on_a_users_table,
-    questions_are_answered_and_leave_the_transaction_usable,
     sizes_and_estimates_are_summed_and_unknown_stays_unknown,
 );
 
@@ -71,12 +67,12 @@ create temp table gone (id int) partition by list (id);
 reset role;
 "#;
 
-fn name(schema: &str, name: &str) -> QualifiedName {
+pub(crate) fn name(schema: &str, name: &str) -> QualifiedName {
     QualifiedName::new(schema, name)
 }
 
 /// The settings and the transaction that `read` asks of its caller.
-async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
+pub(crate) async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
     client
         .query_typed(
             "select pg_catalog.set_config('search_path', '', false),
@@ -92,7 +88,7 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
         .await?)
 }
 
-fn everything(sizes: Sizes) -> Scope {
+pub(crate) fn everything(sizes: Sizes) -> Scope {
     Scope {
         tables: TableScope::All,
         sizes,
@@ -100,13 +96,13 @@ fn everything(sizes: Sizes) -> Scope {
     }
 }
 
-async fn read_all(db: &Db) -> Result<Catalog> {
+pub(crate) async fn read_all(db: &Db) -> Result<Catalog> {
     let mut client = db.connect().await?;
     let tx = begin(&mut client).await?;
     read(&tx, &everything(Sizes::Skip)).await
 }
 
-async fn rich(ctx: &Ctx) -> Result<(Db, String)> {
+pub(crate) async fn rich(ctx: &Ctx) -> Result<(Db, String)> {
     let db = ctx.db().await?;
     let prefix = db.name.clone();
     db.run(&RICH.replace('$', &prefix)).await?;
@@ -114,7 +110,7 @@ async fn rich(ctx: &Ctx) -> Result<(Db, String)> {
 }
 
 /// Roles belong to the cluster, which other tests share.
-async fn drop_roles(db: &Db, prefix: &str) -> Result<()> {
+pub(crate) async fn drop_roles(db: &Db, prefix: &str) -> Result<()> {
     for role in ["owner", "reader", "\"\"odd"] {
         db.run(&format!(
             "drop owned by \"{prefix}_{role}\" cascade; drop role \"{prefix}_{role}\""
@@ -124,7 +120,11 @@ async fn drop_roles(db: &Db, prefix: &str) -> Result<()> {
     Ok(())
 }
 
-fn find<'a>(catalog: &'a Catalog, schema: &str, table: &str) -> Result<&'a PartitionedTable> {
+pub(crate) fn find<'a>(
+    catalog: &'a Catalog,
+    schema: &str,
+    table: &str,
+) -> Result<&'a PartitionedTable> {
     let wanted = name(schema, table);
     catalog
         .tables
@@ -505,80 +505,7 @@ async fn grants_and_default_grants_are_read_back(ctx: &Ctx) -> Result<()> {
     drop_roles(&db, &prefix).await
 }
 
-async fn a_pending_detach_is_seen(ctx: &Ctx) -> Result<()> {
-    if ctx.major < 14 {
-        return Ok(()); // DETACH CONCURRENTLY begins with 14.
-    }
-    let db = ctx.db().await?;
-    db.run("create table m (at date) partition by range (at)")
-        .await?;
-    db.run("create table m_1 partition of m for values from ('2024-01-01') to ('2024-02-01')")
-        .await?;
-    let mut holder = db.connect().await?;
-    let held = holder.transaction().await?;
-    held.query_typed("select from m", &[]).await?;
-    db.run("set statement_timeout = '300ms'").await?;
-    let interrupted = db
-        .run("alter table m detach partition m_1 concurrently")
-        .await;
-    ensure!(interrupted.is_err(), "the detach was not interrupted");
-    held.rollback().await?;
-    let catalog = read_all(&db).await?;
-    let partition = &find(&catalog, "public", "m")?.partitions[0];
-    assert!(partition.detach_pending);
-    assert_eq!(
-        partition.bound,
-        "FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')"
-    );
-    Ok(())
-}
-
-async fn detached_tables_are_found_with_what_depends_on_them(ctx: &Ctx) -> Result<()> {
-    let db = ctx.db().await?;
-    db.run(
-        "create table target (id int primary key);
-         create table parent (id int references target, at date, primary key (id, at)) partition by range (at);
-         create table old partition of parent for values from ('2023-01-01') to ('2024-01-01');
-         alter table parent detach partition old;
-         comment on table old is E'words\n[dbops:detached {}]';
-         create policy own on old using (id > 0);
-         create index on old (at);
-         create table points (id int, at date, foreign key (id, at) references old);
-         create view looks as select * from old;
-         create function takes(old) returns int language sql as 'select 1';
-         create table other (id int); comment on table other is 'dbops:detached';
-         create table kept partition of parent for values from ('2024-01-01') to ('2025-01-01');
-         comment on table kept is '[dbops:detached {}]'",
-    )
-    .await?;
-    let catalog = read_all(&db).await?;
-    assert_eq!(catalog.detached.len(), 1, "{:?}", catalog.detached);
-    let old = &catalog.detached[0];
-    assert_eq!(old.name, name("public", "old"));
-    assert_eq!(old.mark, "words\n[dbops:detached {}]");
-    assert!(old.owned && old.bytes.is_none());
-    assert_eq!(old.foreign_keys_out[0].table, name("public", "target"));
-    assert_eq!(old.foreign_keys_in[0].table, name("public", "points"));
-    assert_eq!(
-        old.dependents,
-        ["function public.takes(public.old)", "view public.looks"]
-    );
-    let lines = facts_detached(old);
-    assert!(
-        lines
-            .iter()
-            .any(|line| line == "dependent view public.looks"),
-        "{lines:?}"
-    );
-
-    let mut client = db.connect().await?;
-    let tx = begin(&mut client).await?;
-    let measured = read(&tx, &everything(Sizes::Measure)).await?;
-    assert!(measured.detached[0].bytes.is_some_and(|bytes| bytes > 0));
-    Ok(())
-}
-
-async fn locks(tx: &Transaction<'_>) -> Result<Vec<String>> {
+pub(crate) async fn locks(tx: &Transaction<'_>) -> Result<Vec<String>> {
     let rows = tx
         .query_typed(
             "select pg_catalog.concat(c.relname, ' ', l.mode) from pg_catalog.pg_locks as l
@@ -614,210 +541,6 @@ async fn reading_takes_no_lock_on_a_users_table(ctx: &Ctx) -> Result<()> {
     let catalog = read(&tx, &everything(Sizes::Skip)).await?;
     assert_eq!(find(&catalog, "public", "m")?.partitions.len(), 2);
     Ok(())
-}
-
-async fn questions_are_answered_and_leave_the_transaction_usable(ctx: &Ctx) -> Result<()> {
-    let db = ctx.db().await?;
-    db.run(
-        "create table m (id bigint not null, at timestamptz not null, u uuid, primary key (id, at)) partition by range (at);
-         create table m_1 partition of m for values from ('2024-01-01Z') to ('2024-02-01Z');
-         create table m_rest partition of m default partition by hash (id);
-         create table m_rest_0 partition of m_rest for values with (modulus 1, remainder 0);
-         create table points (id bigint, at timestamptz, foreign key (id, at) references m);
-         insert into m select i, timestamptz '2024-01-01Z' + i * interval '1 day' from generate_series(0, 40) as i;
-         insert into points values (3, '2024-01-04Z'), (35, '2024-02-05Z'), (null, null);
-         create table same (like m);
-         create table filled (like m); insert into filled values (1, now());
-         create table hidden (like m); insert into hidden values (1, now()); alter table hidden enable row level security;
-         create table different (id bigint not null, at timestamptz, u uuid);
-         create view a_view as select 1 as one;
-         create type an_enum as enum ('a');
-         create table uuids (u uuid) partition by range (u);
-         create table uuids_rest partition of uuids default;
-         insert into uuids values ('00000000-0000-0000-0000-000000000001'), ('ff000000-0000-0000-0000-000000000000');
-         create table empty (at date) partition by range (at);
-         create table empty_rest partition of empty default",
-    )
-    .await?;
-    let catalog = read_all(&db).await?;
-    let table = find(&catalog, "public", "m")?;
-    let ask = |wanted: &str| NameQuestion {
-        table: table.name.clone(),
-        table_oid: table.oid,
-        name: name("public", wanted),
-    };
-    let range =
-        |table: &str, column: &str, type_name: &str, from: Option<&str>, to: Option<&str>| {
-            DefaultQuestion {
-                table: name("public", table),
-                default: name("public", &format!("{table}_rest")),
-                column: column.to_owned(),
-                type_name: type_name.to_owned(),
-                from: from.map(str::to_owned),
-                to: to.map(str::to_owned),
-            }
-        };
-    let time = "timestamp with time zone";
-    let questions = Questions {
-        names: [
-            "free",
-            "same",
-            "filled",
-            "different",
-            "a_view",
-            "an_enum",
-            "m_1",
-            "m_pkey",
-            "_m",
-        ]
-        .map(ask)
-        .to_vec(),
-        default_ranges: vec![
-            range(
-                "m",
-                "at",
-                time,
-                Some("2024-02-01 00:00:00+00"),
-                Some("2024-02-03 00:00:00+00"),
-            ),
-            range("m", "at", time, Some("2025-02-01 00:00:00+00"), None),
-            range("m", "at", time, None, Some("2024-02-02 00:00:00+00")),
-            range(
-                "uuids",
-                "u",
-                "uuid",
-                Some("00000000-0000-0000-0000-000000000000"),
-                None,
-            ),
-            range(
-                "empty",
-                "at",
-                "date",
-                Some("2024-02-01"),
-                Some("2024-02-02"),
-            ),
-        ],
-        referenced: ["m_1", "m_rest"]
-            .map(|partition| ReferencedQuestion {
-                partition: name("public", partition),
-                foreign_key: table.foreign_keys_in[0].clone(),
-            })
-            .to_vec(),
-    };
-    let mut client = db.connect().await?;
-    let tx = begin(&mut client).await?;
-    let answers = answer(&tx, &questions).await?;
-    assert_eq!(
-        taken(&answers),
-        [
-            ("same", "table", true, Some(true)),
-            ("filled", "table", true, Some(false)),
-            ("different", "table", false, None),
-            ("a_view", "view", false, None),
-            ("an_enum", "enum type", false, None),
-            ("m_1", "partition of public.m", false, None),
-            ("m_pkey", "index", false, None),
-        ]
-    );
-    let rows: Vec<_> = answers
-        .default_rows
-        .iter()
-        .map(|r| {
-            (
-                r.table.name.as_str(),
-                r.count,
-                r.min.as_deref(),
-                r.max.as_deref(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            (
-                "m",
-                Some(2),
-                Some("2024-02-01 00:00:00+00"),
-                Some("2024-02-02 00:00:00+00")
-            ),
-            (
-                "m",
-                Some(1),
-                Some("2024-02-01 00:00:00+00"),
-                Some("2024-02-01 00:00:00+00")
-            ),
-            (
-                "uuids",
-                Some(2),
-                Some("00000000-0000-0000-0000-000000000001"),
-                Some("ff000000-0000-0000-0000-000000000000")
-            ),
-        ]
-    );
-    let referenced: Vec<_> = answers
-        .referenced
-        .iter()
-        .map(|r| (r.partition.name.as_str(), r.foreign_key.as_str(), r.count))
-        .collect();
-    let key = table.foreign_keys_in[0].name.as_str();
-    assert_eq!(
-        referenced,
-        [("m_1", key, Some(1)), ("m_rest", key, Some(1))]
-    );
-    let strong = locks(&tx).await?;
-    assert!(
-        strong.iter().all(|lock| lock.ends_with(" AccessShareLock")),
-        "{strong:?}"
-    );
-    drop(tx);
-
-    // A role that may not look, or from whom rows are hidden, gets "unknown" and no failure.
-    let role = format!("{}_blind", db.name);
-    db.run(&format!(
-        "create role \"{role}\"; grant select on hidden to \"{role}\""
-    ))
-    .await?;
-    client
-        .query_typed(&format!("set role \"{role}\""), &[])
-        .await?;
-    let tx = begin(&mut client).await?;
-    let blind = answer(
-        &tx,
-        &Questions {
-            names: ["same", "hidden"].map(ask).to_vec(),
-            ..questions
-        },
-    )
-    .await?;
-    assert_eq!(
-        taken(&blind),
-        [
-            ("same", "table", true, None),
-            ("hidden", "table", true, None)
-        ]
-    );
-    assert_eq!(blind.default_rows.len(), 5);
-    assert!(blind.default_rows.iter().all(|r| r.count.is_none()));
-    assert!(blind.referenced.iter().all(|r| r.count.is_none()));
-    tx.query_typed("select 1", &[]).await?;
-    drop(tx);
-    db.run(&format!("drop owned by \"{role}\"; drop role \"{role}\""))
-        .await
-}
-
-fn taken(answers: &Answers) -> Vec<(&str, &str, bool, Option<bool>)> {
-    answers
-        .taken
-        .iter()
-        .map(|t| {
-            (
-                t.name.name.as_str(),
-                t.kind.as_str(),
-                t.same_columns,
-                t.empty,
-            )
-        })
-        .collect()
 }
 
 async fn sizes_and_estimates_are_summed_and_unknown_stays_unknown(ctx: &Ctx) -> Result<()> {

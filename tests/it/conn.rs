@@ -1,4 +1,4 @@
-//! Connections: who is let in and what is said otherwise, what a session is set to, poolers.
+//! Connections: who is let in and what is said otherwise, what a session is set to.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use dbops::conn::target::{Node, resolve};
-use dbops::conn::{
-    Env, Overrides, PoolMode, Purpose, Session, Settings, begin_read, connect, connect_console,
-    failure,
-};
+use dbops::conn::{Env, Overrides, Purpose, Session, Settings, begin_read, connect, failure};
 use dbops::failure::{Exit, exit_of, hints_of};
 use dbops::plan_file::{Target, TargetNode};
-use dbops::sandbox::{Auth, Cluster, PgBouncer};
+use dbops::sandbox::Auth;
 
 use crate::common::{Ctx, eventually, tests};
 
@@ -34,19 +31,14 @@ tests!(
     a_service_file_is_used_below_the_url,
     several_hosts_are_tried_for_the_kind_wanted,
     targets_resolve_by_variable_service_and_reference,
-    a_session_pool_is_told_from_a_transaction_pool,
-    a_transaction_pool_is_left_as_it_was,
-    a_round_robin_pool_is_told_as_well,
-    a_full_pool_is_not_believed_to_keep_sessions,
-    the_console_of_a_pooler_answers,
 );
 
-fn env(vars: &[(&str, &str)]) -> Env {
+pub(crate) fn env(vars: &[(&str, &str)]) -> Env {
     let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     Env::new(vars, Some("nobody".to_owned()))
 }
 
-fn settings_in(conninfo: &str, env: &Env) -> Result<Settings> {
+pub(crate) fn settings_in(conninfo: &str, env: &Env) -> Result<Settings> {
     let overrides = Overrides {
         database_url: Some(conninfo.to_owned()),
         ..Overrides::default()
@@ -54,11 +46,11 @@ fn settings_in(conninfo: &str, env: &Env) -> Result<Settings> {
     Settings::resolve(&overrides, env).map_err(|error| anyhow!(error))
 }
 
-fn settings(conninfo: &str) -> Result<Settings> {
+pub(crate) fn settings(conninfo: &str) -> Result<Settings> {
     settings_in(conninfo, &env(&[]))
 }
 
-async fn refused(settings: &Settings, purpose: Purpose) -> Result<anyhow::Error> {
+pub(crate) async fn refused(settings: &Settings, purpose: Purpose) -> Result<anyhow::Error> {
     match connect(settings, purpose).await {
         Ok(_) => Err(anyhow!("{settings} let us in")),
         Err(error) => Ok(error),
@@ -66,7 +58,7 @@ async fn refused(settings: &Settings, purpose: Purpose) -> Result<anyhow::Error>
 }
 
 /// Fails unless the error says this, exits with 2 and has a hint.
-fn says(error: &anyhow::Error, wanted: &str) -> Result<()> {
+pub(crate) fn says(error: &anyhow::Error, wanted: &str) -> Result<()> {
     let text = failure::describe_error(error);
     ensure!(text.contains(wanted), "`{wanted}` is not in: {text}");
     ensure!(exit_of(error) == Exit::Usage);
@@ -74,12 +66,12 @@ fn says(error: &anyhow::Error, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-async fn text(session: &Session, sql: &str) -> Result<String> {
+pub(crate) async fn text(session: &Session, sql: &str) -> Result<String> {
     let rows = session.query_typed(sql, &[]).await?;
     Ok(rows.first().context("no row")?.get(0))
 }
 
-async fn setting(session: &Session, name: &str) -> Result<String> {
+pub(crate) async fn setting(session: &Session, name: &str) -> Result<String> {
     text(session, &format!("select current_setting('{name}')")).await
 }
 
@@ -166,7 +158,7 @@ async fn session_settings_win_over_role_database_and_options(ctx: &Ctx) -> Resul
     outcome
 }
 
-async fn check_settings(session: &Session, purpose: Purpose) -> Result<()> {
+pub(crate) async fn check_settings(session: &Session, purpose: Purpose) -> Result<()> {
     for (name, wanted) in [
         ("search_path", "\"\""),
         ("TimeZone", "UTC"),
@@ -529,137 +521,5 @@ async fn targets_resolve_by_variable_service_and_reference(ctx: &Ctx) -> Result<
             .await
             .with_context(|| format!("{node:?}"))?;
     }
-    Ok(())
-}
-
-async fn pool(ctx: &Ctx, cluster: &Cluster, config: &[(&str, &str)]) -> Result<PgBouncer> {
-    let mut builder = PgBouncer::builder(ctx.pgbouncer()?, cluster);
-    for (name, value) in config {
-        builder = builder.config(*name, *value);
-    }
-    builder.start().await
-}
-
-async fn a_session_pool_is_told_from_a_transaction_pool(ctx: &Ctx) -> Result<()> {
-    for auth in [Auth::Trust, Auth::Scram] {
-        let cluster = ctx.private_cluster()?.auth(auth).start().await?;
-        let direct = connect(&settings(&cluster.url())?, Purpose::Write).await?;
-        ensure!(direct.pooler().is_none());
-        let session_pool = pool(ctx, &cluster, &[("pool_mode", "session")]).await?;
-        let through = settings(&session_pool.url_for("postgres"))?;
-        for purpose in [Purpose::Read, Purpose::Write, Purpose::Lock] {
-            let session = connect(&through, purpose).await?;
-            let mode = session.pooler().map(|pooler| pooler.mode);
-            ensure!(mode == Some(PoolMode::Session), "{purpose:?}: {mode:?}");
-            let zone = setting(&session, "TimeZone").await?;
-            ensure!(zone == "UTC");
-        }
-        let transaction_pool = pool(ctx, &cluster, &[("pool_mode", "transaction")]).await?;
-        let through = settings(&transaction_pool.url_for("postgres"))?;
-        for purpose in [Purpose::Write, Purpose::Lock] {
-            let error = refused(&through, purpose).await?;
-            ensure!(exit_of(&error) == Exit::Refused, "{error:?}");
-            ensure!(error.to_string().contains("transaction mode"));
-            ensure!(hints_of(&error).join(" ").contains("direct connection"));
-        }
-        let session = connect(&through, Purpose::Read).await?;
-        let mode = session.pooler().map(|pooler| pooler.mode);
-        ensure!(mode == Some(PoolMode::Transaction), "{mode:?}");
-    }
-    Ok(())
-}
-
-async fn a_transaction_pool_is_left_as_it_was(ctx: &Ctx) -> Result<()> {
-    let cluster = ctx
-        .private_cluster()?
-        .config("timezone", "Asia/Kolkata")
-        .start()
-        .await?;
-    let pool = pool(ctx, &cluster, &[("default_pool_size", "1")]).await?;
-    let through = settings(&pool.url_for("postgres"))?;
-    for _ in 0..20 {
-        let mut session = connect(&through, Purpose::Read).await?;
-        let transaction = begin_read(&mut session).await?;
-        let rows = transaction
-            .query_typed(
-                "select current_setting('TimeZone'), current_setting('statement_timeout'), current_setting('transaction_isolation')",
-                &[],
-            )
-            .await?;
-        let row = rows.first().context("no row")?;
-        let found: [&str; 3] = [row.get(0), row.get(1), row.get(2)];
-        ensure!(found == ["UTC", "1min", "repeatable read"], "{found:?}");
-        transaction.commit().await?;
-        session.close().await;
-    }
-    // Another client on the one server connection finds what the server is configured to.
-    let config: tokio_postgres::Config = pool.url_for("postgres").parse()?;
-    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
-    let rows = client
-        .query_typed(
-            "select current_setting('search_path'), current_setting('statement_timeout'),
-                    current_setting('lock_timeout'), current_setting('default_transaction_read_only'),
-                    (select count(*) from pg_prepared_statements)::text,
-                    (select count(*) from pg_locks where locktype = 'advisory')::text",
-            &[],
-        )
-        .await?;
-    let row = rows.first().context("no row")?;
-    let found: Vec<&str> = (0..6).map(|index| row.get(index)).collect();
-    ensure!(
-        found == ["\"$user\", public", "0", "0", "off", "0", "0"],
-        "{found:?}"
-    );
-    Ok(())
-}
-
-async fn a_round_robin_pool_is_told_as_well(ctx: &Ctx) -> Result<()> {
-    let cluster = ctx.private_cluster()?.start().await?;
-    let pool = pool(
-        ctx,
-        &cluster,
-        &[
-            ("server_round_robin", "1"),
-            ("min_pool_size", "5"),
-            ("default_pool_size", "5"),
-        ],
-    )
-    .await?;
-    let through = settings(&pool.url_for("postgres"))?;
-    for _ in 0..5 {
-        let session = connect(&through, Purpose::Read).await?;
-        let mode = session.pooler().map(|pooler| pooler.mode);
-        ensure!(mode == Some(PoolMode::Transaction), "{mode:?}");
-    }
-    Ok(())
-}
-
-async fn a_full_pool_is_not_believed_to_keep_sessions(ctx: &Ctx) -> Result<()> {
-    let cluster = ctx.private_cluster()?.start().await?;
-    let pool = pool(
-        ctx,
-        &cluster,
-        &[("pool_mode", "session"), ("default_pool_size", "1")],
-    )
-    .await?;
-    let through = settings(&pool.url_for("postgres"))?;
-    let mut session = connect(&through, Purpose::Read).await?;
-    let mode = session.pooler().map(|pooler| pooler.mode);
-    ensure!(mode == Some(PoolMode::Unknown), "{mode:?}");
-    begin_read(&mut session).await?.commit().await?;
-    session.close().await;
-    let error = refused(&through, Purpose::Write).await?;
-    ensure!(exit_of(&error) == Exit::Refused, "{error:?}");
-    Ok(())
-}
-
-async fn the_console_of_a_pooler_answers(ctx: &Ctx) -> Result<()> {
-    let cluster = ctx.private_cluster()?.start().await?;
-    let pool = pool(ctx, &cluster, &[]).await?;
-    let console = connect_console(&settings(&pool.admin_url())?).await?;
-    #[expect(clippy::disallowed_methods, reason = "the console knows nothing else")]
-    let messages = console.simple_query("show version").await?;
-    ensure!(!messages.is_empty());
     Ok(())
 }

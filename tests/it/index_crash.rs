@@ -58,12 +58,13 @@ async fn a_build_whose_client_is_gone_is_followed(ctx: &Ctx) -> Result<()> {
     if let Some(index) = &mut step.index {
         index.follows = Some(pid);
     }
-    let run = ctx.builds(&db, vec![step]);
+    let run = ctx.build(&db, vec![step]);
+    let told = run.told.clone();
     let free = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        holder.batch_execute("commit").await
+        eventually("it is followed", async || Ok(!told.all().is_empty())).await?;
+        anyhow::Ok(holder.batch_execute("commit").await?)
     };
-    let (outcome, freed) = tokio::join!(run, free);
+    let (outcome, freed) = tokio::join!(run.run(), free);
     freed?;
     let outcome = outcome?;
     same(outcome.steps[0].status, Status::Done)?;

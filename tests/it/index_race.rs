@@ -304,12 +304,13 @@ async fn a_build_of_another_session_survives(ctx: &Ctx) -> Result<()> {
         holds(&format!("{:?}", step.blockers), &["somebody else"])?;
     }
     // With patience ours follows theirs.
-    let ours = ctx.builds(&db, vec![create(1, "t", "ours", "id")]);
+    let ours = ctx.build(&db, vec![create(1, "t", "ours", "id")]);
+    let told = ours.told.clone();
     let free = async {
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-        holder.batch_execute("commit").await
+        eventually("ours follows theirs", async || Ok(!told.all().is_empty())).await?;
+        anyhow::Ok(holder.batch_execute("commit").await?)
     };
-    let (outcome, freed) = tokio::join!(ours, free);
+    let (outcome, freed) = tokio::join!(ours.run(), free);
     freed?;
     build.await??;
     let outcome = outcome?;
@@ -336,8 +337,14 @@ async fn a_build_of_another_session_is_followed_to_its_end(ctx: &Ctx) -> Result<
     let run = ctx.build(&db, vec![step]);
     let told = run.told.clone();
     let free = async {
-        tokio::time::sleep(Duration::from_millis(800)).await;
-        holder.batch_execute("commit").await
+        eventually("it is followed", async || {
+            Ok(told
+                .all()
+                .iter()
+                .any(|progress| progress.phase.starts_with("waiting for old")))
+        })
+        .await?;
+        anyhow::Ok(holder.batch_execute("commit").await?)
     };
     let (outcome, freed) = tokio::join!(run.run(), free);
     freed?;

@@ -47,8 +47,11 @@
 
 mod budget;
 mod catalog;
+mod catalog_answers;
+mod catalog_detached;
 mod common;
 mod conn;
+mod conn_pooler;
 mod conn_tls;
 mod crash;
 mod demo;
@@ -91,7 +94,10 @@ use common::Module;
 const MODULES: &[&Module] = &[
     &budget::MODULE,
     &catalog::MODULE,
+    &catalog_answers::MODULE,
+    &catalog_detached::MODULE,
     &conn::MODULE,
+    &conn_pooler::MODULE,
     &conn_tls::MODULE,
     &crash::MODULE,
     &demo::MODULE,

@@ -25,6 +25,7 @@ pub mod ident;
 pub mod plan_file;
 pub mod progress;
 pub mod render;
+pub mod sample;
 pub mod sandbox;
 pub mod sql;
 pub mod syntax;

@@ -9,7 +9,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     (
         "tokio_postgres",
         &[
-            "apply/", "catalog/", "conn/", "history/", "sandbox/", "sql.rs", "sql/",
+            "apply/", "catalog/", "conn/", "history/", "sample/", "sandbox/", "sql.rs", "sql/",
         ],
     ),
     ("simple_query", &["apply/batch.rs", "conn/", "sandbox/"]),
@@ -30,7 +30,15 @@ const NEVER_IN: &[(&str, &[&str])] = &[
     (".await", &["changes/", "checks/", "render/"]),
     (
         "crate::apply",
-        &["changes/", "catalog/", "conn/", "plan_file/", "checks/"],
+        &[
+            "changes/",
+            "catalog/",
+            "conn/",
+            "plan_file/",
+            "checks/",
+            "sample/",
+            "syntax/",
+        ],
     ),
     (
         "crate::cli",
@@ -43,7 +51,9 @@ const NEVER_IN: &[(&str, &[&str])] = &[
             "checks/",
             "render/",
             "history/",
+            "sample/",
             "sandbox/",
+            "syntax/",
         ],
     ),
     ("crate::conn", &["changes/", "plan_file/", "render/"]),
@@ -58,6 +68,8 @@ const NEVER_IN: &[(&str, &[&str])] = &[
             "checks/",
             "render/",
             "history/",
+            "sample/",
+            "syntax/",
         ],
     ),
 ];

@@ -9,6 +9,7 @@ mod lexer;
 mod on_conflict;
 mod script;
 mod script_words;
+pub mod shape;
 pub mod statement;
 
 pub use chosen_name::{Ending, chosen_name};

@@ -1,0 +1,3 @@
+//! Things that move: what the server counts, read at an instant, and what happened between two readings.
+
+pub mod statements;

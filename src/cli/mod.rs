@@ -16,6 +16,7 @@ mod init;
 mod man;
 mod new_file;
 mod partitions;
+mod queries;
 mod schedule;
 mod schema;
 mod signals;
@@ -54,6 +55,8 @@ enum Command {
     Partitions(partitions::Group),
     /// Build, list, import and advise indexes
     Indexes(indexes::Group),
+    /// Read what pg_stat_statements counts
+    Queries(queries::Group),
     /// Show what ensure and indexes apply would do
     Diff(diff::Args),
     /// Run a saved changeset
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Partitions(group) => partitions::run(group, &context),
         Command::Indexes(group) => indexes::run(group, &context),
+        Command::Queries(group) => queries::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),

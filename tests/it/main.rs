@@ -85,6 +85,7 @@ mod saved;
 mod schedule;
 mod schedule_jobs;
 mod sql;
+mod statements_read;
 
 use std::process::ExitCode;
 
@@ -131,6 +132,7 @@ const MODULES: &[&Module] = &[
     &schedule::MODULE,
     &schedule_jobs::MODULE,
     &sql::MODULE,
+    &statements_read::MODULE,
 ];
 
 fn main() -> ExitCode {

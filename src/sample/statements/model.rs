@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::column::Column;
 
 /// Identity of an entry on its server.
@@ -19,8 +21,17 @@ pub struct Key {
 }
 
 /// The figures of one entry, by [`Column`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Counters(Box<[f64]>);
+
+/// Two figures that are not known are equal.
+impl PartialEq for Counters {
+    fn eq(&self, other: &Self) -> bool {
+        Column::ALL
+            .iter()
+            .all(|&column| self.get(column) == other.get(column))
+    }
+}
 
 impl Default for Counters {
     fn default() -> Self {
@@ -62,7 +73,8 @@ pub struct Entry {
 }
 
 /// The server and its settings when the entries were read.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Origin {
     /// Seconds since the epoch, by the server's clock.
     pub taken_at: f64,
@@ -80,6 +92,8 @@ pub struct Origin {
     pub in_recovery: bool,
     /// The database that was connected to.
     pub database: String,
+    /// The role that read.
+    pub role: String,
     /// Settings that decide what is counted, by name: `pg_stat_statements.max`, `.track`, `.track_planning`,
     /// `.track_utility`, `.save`, `track_io_timing`, `compute_query_id`, `block_size`.
     pub settings: BTreeMap<String, String>,
@@ -91,8 +105,16 @@ pub struct Origin {
     pub started_at: f64,
     /// `stats_reset` of `pg_stat_bgwriter` and `pg_stat_archiver`: on 13 they alone tell of a crash.
     pub other_resets: Vec<f64>,
-    /// Entries whose texts the reading role may not see.
+    /// Entries whose texts and identities the reading role may not see; in [`Snapshot::entries`] they are one for
+    /// each database and role.
     pub hidden: usize,
+    /// Entries that were added to another of the same key: extensions before 1.9 do not tell those of nested
+    /// statements apart.
+    pub merged: usize,
+    /// Entries before anything was hidden or merged: what counts against `pg_stat_statements.max`.
+    pub entries: usize,
+    /// Whether entries of one database alone were read.
+    pub one_database: Option<String>,
 }
 
 /// One reading.
@@ -104,6 +126,6 @@ pub struct Snapshot {
     pub databases: BTreeMap<u32, String>,
     /// Names of roles by OID; dropped ones are missing.
     pub roles: BTreeMap<u32, String>,
-    /// The entries.
+    /// The entries, by key; no key is there twice.
     pub entries: Vec<Entry>,
 }

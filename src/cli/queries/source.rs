@@ -1,0 +1,195 @@
+//! Where the readings of `dbops queries` come from: servers, or files written before.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::cli::context::{Context, Selected};
+use crate::conn::target::Node;
+use crate::conn::{Purpose, Session, begin_read, connect};
+use crate::failure::Failure;
+use crate::plan_file::PlanFile;
+use crate::sample::statements::file;
+use crate::sample::statements::model::Snapshot;
+use crate::sample::statements::notes::Note;
+use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
+
+/// Arguments of every command that reads statements.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SourceArgs {
+    /// Read files that `queries snapshot` wrote instead of a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["node", "only_dbname"])]
+    pub(super) from: Vec<PathBuf>,
+    /// Node of the target: a replica's name, or `all` [default: the primary]
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: Option<String>,
+    /// Statements of this database alone [default: all of the server]
+    #[arg(long = "only-database", id = "only_dbname", value_name = "NAME")]
+    pub(super) only_database: Option<String>,
+}
+
+/// Readings of one node, oldest first.
+pub(super) struct Sampled {
+    /// The target's name, with the replica's where it is one; of a file its path.
+    pub(super) name: String,
+    /// At least one.
+    pub(super) readings: Vec<Snapshot>,
+}
+
+/// A node to read.
+pub(super) struct Place<'a> {
+    pub(super) name: String,
+    selected: &'a Selected,
+    replica: Option<String>,
+}
+
+/// Returns the readings of the files named, or one reading of each node chosen.
+///
+/// # Errors
+/// Usage, connection, or why the extension cannot be read.
+pub(super) fn readings(args: &SourceArgs, context: &Context) -> anyhow::Result<Vec<Sampled>> {
+    if !args.from.is_empty() {
+        return args
+            .from
+            .iter()
+            .map(|path| {
+                let readings = file::load(path)?;
+                if readings.is_empty() {
+                    return Err(
+                        Failure::usage(format!("{} holds no reading", path.display())).into(),
+                    );
+                }
+                Ok(Sampled {
+                    name: path.display().to_string(),
+                    readings,
+                })
+            })
+            .collect();
+    }
+    let plan = context.plan_for_targets()?;
+    on_each(args, context, &plan, async |place, mut session| {
+        let snapshot = take(&mut session, &args.options(Texts::All)).await?;
+        Ok(Sampled {
+            name: place.name.clone(),
+            readings: vec![snapshot],
+        })
+    })
+}
+
+/// Runs something on each node chosen, one after the other.
+///
+/// # Errors
+/// Usage, connection, or what it returns.
+pub(super) fn on_each<T>(
+    args: &SourceArgs,
+    context: &Context,
+    plan: &PlanFile,
+    each: impl AsyncFn(&Place<'_>, Session) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let targets = context.targets(plan)?;
+    let mut results = Vec::new();
+    for place in places(args, &targets)? {
+        let result = context.block_on(async {
+            let session = open(context, &place).await?;
+            each(&place, session).await
+        });
+        results.push(result.with_context(|| format!("target {}", place.name))?);
+    }
+    Ok(results)
+}
+
+impl SourceArgs {
+    /// Returns what is read of a server.
+    pub(super) fn options(&self, texts: Texts) -> Options {
+        Options {
+            databases: match &self.only_database {
+                Some(name) => Databases::One(name.clone()),
+                None => Databases::All,
+            },
+            texts,
+            own: Own::Exclude,
+        }
+    }
+}
+
+/// Connects to a node.
+async fn open(context: &Context, place: &Place<'_>) -> anyhow::Result<Session> {
+    let node = match &place.replica {
+        Some(name) => Node::Replica(name),
+        None => Node::Primary,
+    };
+    connect(&context.settings_of(place.selected, node)?, Purpose::Read).await
+}
+
+/// Takes one reading in a read-only transaction of its own.
+///
+/// # Errors
+/// Connection, or why the extension cannot be read.
+pub(super) async fn take(session: &mut Session, options: &Options) -> anyhow::Result<Snapshot> {
+    let tx = begin_read(session).await?;
+    let snapshot = read(&tx, options).await?;
+    tx.commit()
+        .await
+        .context("ending the reading transaction")?;
+    Ok(snapshot)
+}
+
+/// Says what a reading cannot show; what is only not counted where details are wanted.
+pub(super) fn tell(context: &Context, name: &str, notes: &[Note]) {
+    for note in notes {
+        let text = format!("target {name}: {}", note.text);
+        if note.about.is_warning() {
+            context.ui.warning(&text);
+            if let Some(fix) = &note.fix {
+                context.ui.hint(fix);
+            }
+        } else {
+            context.ui.detail(&text);
+        }
+    }
+}
+
+fn places<'a>(args: &SourceArgs, targets: &'a [Selected]) -> anyhow::Result<Vec<Place<'a>>> {
+    let mut places = Vec::new();
+    for selected in targets {
+        let replicas: Vec<String> = selected
+            .target
+            .iter()
+            .flat_map(|target| &target.replicas)
+            .filter_map(|replica| replica.name.clone())
+            .collect();
+        let replica = |name: &String| Place {
+            name: format!("{}/{name}", selected.name),
+            selected,
+            replica: Some(name.clone()),
+        };
+        let primary = Place {
+            name: selected.name.clone(),
+            selected,
+            replica: None,
+        };
+        match args.node.as_deref() {
+            None | Some("primary") => places.push(primary),
+            Some("all") => {
+                places.push(primary);
+                places.extend(replicas.iter().map(replica));
+            }
+            Some(wanted) => match replicas.iter().find(|name| *name == wanted) {
+                Some(name) => places.push(replica(name)),
+                None => {
+                    let known = ["primary".to_owned()].into_iter().chain(replicas);
+                    return Err(Failure::usage(format!(
+                        "target {} has no node `{wanted}`",
+                        selected.name
+                    ))
+                    .hint(format!(
+                        "its nodes: {}",
+                        known.collect::<Vec<_>>().join(", ")
+                    ))
+                    .into());
+                }
+            },
+        }
+    }
+    Ok(places)
+}

@@ -3,6 +3,8 @@
 //! [`column`] and [`model`] are plain values; [`read`] alone asks a server.
 
 pub mod column;
+pub mod delta;
+pub mod doubt;
 pub mod file;
 pub mod model;
 pub mod notes;

@@ -1,0 +1,71 @@
+"""Starts the workers of one ORM, lets them serve a scenario, and joins what they counted into labels."""
+
+import json
+import pathlib
+import subprocess
+
+from skeleton import skeleton
+
+HERE = pathlib.Path(__file__).resolve().parent
+NODE = ["sequelize", "typeorm", "objection", "drizzle", "prisma"]
+PYTHON = ["django", "sqlalchemy"]
+ORMS = NODE + PYTHON
+VENV = HERE / "python" / ".venv"
+
+
+class Application:
+    """The worker processes of one scenario; `go` starts their requests, `stop` returns what they counted."""
+
+    def __init__(self, orm, scenario, schema, cluster, database, ids, seed):
+        self.workers = []
+        for number in range(scenario["workers"]):
+            order = {"orm": orm, "schema": schema, "socket": cluster.socket_dir, "port": cluster.port, "database": database,
+                     "ids": ids, "seed": seed * 100 + number, "mix": scenario["mix"], "bursts": scenario["bursts"],
+                     "scheduled": scenario["scheduled"] if number == 0 else [], "rate": scenario["rate"],
+                     "session": scenario["session"]}
+            if orm in NODE:
+                command, folder = ["node", "worker.mjs", json.dumps(order)], HERE / "node"
+            else:
+                command, folder = [str(VENV / "bin" / "python"), "-B", "worker.py", json.dumps(order)], HERE / "python"
+            self.workers.append(subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        for worker in self.workers:
+            line = worker.stdout.readline().strip()
+            if line != "ready":
+                self.kill()
+                raise SystemExit(f"a worker of {orm} did not start: {line}")
+
+    def tell(self, word):
+        for worker in self.workers:
+            worker.stdin.write(f"{word}\n")
+            worker.stdin.flush()
+
+    def stop(self):
+        self.tell("stop")
+        said = []
+        for worker in self.workers:
+            out, _ = worker.communicate(timeout=60)
+            if worker.returncode != 0 or not out.strip():
+                self.kill()
+                raise SystemExit(f"a worker ended with {worker.returncode}")
+            said.append(json.loads(out.strip().splitlines()[-1]))
+        return said
+
+    def kill(self):
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+
+
+def labels(said):
+    """Skeleton -> [executions inside a loop, outside], and skeleton -> {skeleton of a parent: executions}."""
+    counts, parents = {}, {}
+    for worker in said:
+        for text, (inside, outside) in worker["counts"].items():
+            entry = counts.setdefault(skeleton(text), [0, 0])
+            entry[0] += inside
+            entry[1] += outside
+        for text, known in worker["parents"].items():
+            entry = parents.setdefault(skeleton(text), {})
+            for parent, count in known.items():
+                entry[skeleton(parent)] = entry.get(skeleton(parent), 0) + count
+    return counts, {child: known for child, known in parents.items() if known}

@@ -1,6 +1,7 @@
 //! SQL files as tokens: enough of PostgreSQL's lexical rules, and of psql's, to tell statements apart.
 
 use super::create_index::Fault;
+use super::scan::{self, Escapes};
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,35 +128,48 @@ impl<'a> Lexer<'a> {
             - rest
                 .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
                 .len();
-        let rest = self.rest();
-        let Some(first) = rest.chars().next() else {
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        let Some(first) = self.rest().chars().next() else {
             return Ok(None);
         };
-        let (kind, length) = if rest.starts_with("--") {
-            (Kind::Comment, rest.find('\n').unwrap_or(rest.len()))
-        } else if rest.starts_with("/*") {
-            (Kind::Comment, self.block_comment()?)
-        } else if first == '\\' {
-            (Kind::Meta, rest.find('\n').unwrap_or(rest.len()))
-        } else if first == '\'' {
-            (Kind::Text, self.string(1, Escapes::None)?)
-        } else if rest.starts_with("e'") || rest.starts_with("E'") {
-            (Kind::Text, self.string(2, Escapes::Backslash)?)
-        } else if first == '"' {
-            (Kind::Quoted, self.quoted()?)
-        } else if let Some(tag) = dollar_tag(rest) {
-            (Kind::Text, self.dollar(tag)?)
-        } else if is_word(first) {
-            let length = rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len());
-            (Kind::Word, length)
-        } else {
-            (Kind::Symbol, first.len_utf8())
+        let next = bytes.get(start + 1);
+        let string = |prefix, escapes| {
+            scan::quoted_end(bytes, start + prefix, b'\'', escapes)
+                .ok_or_else(|| self.open("this string", prefix))
         };
-        let start = self.at;
-        self.at += length;
+        let (kind, end) = match first {
+            '-' if next == Some(&b'-') => (Kind::Comment, scan::line_end(bytes, start)),
+            '/' if next == Some(&b'*') => (
+                Kind::Comment,
+                scan::comment_end(bytes, start).ok_or_else(|| self.open("this comment", 2))?,
+            ),
+            '\\' => (Kind::Meta, scan::line_end(bytes, start)),
+            '\'' => (Kind::Text, string(1, Escapes::None)?),
+            'e' | 'E' if next == Some(&b'\'') => (Kind::Text, string(2, Escapes::Backslash)?),
+            '"' => (
+                Kind::Quoted,
+                scan::quoted_end(bytes, start + 1, b'"', Escapes::None)
+                    .ok_or_else(|| self.open("this double quote", 1))?,
+            ),
+            '$' => match scan::dollar_tag(bytes, start) {
+                Some(tag) => (
+                    Kind::Text,
+                    scan::dollar_end(bytes, start, tag)
+                        .ok_or_else(|| self.open("this dollar quote", tag))?,
+                ),
+                None => (Kind::Symbol, start + 1),
+            },
+            _ if scan::is_word(bytes.get(start).copied().unwrap_or_default()) => {
+                let rest = self.rest().bytes();
+                let length = rest.take_while(|&byte| scan::is_word(byte) || byte == b'$');
+                (Kind::Word, start + length.count())
+            }
+            _ => (Kind::Symbol, start + first.len_utf8()),
+        };
+        self.at = end;
         Ok(Some(Token {
             kind,
-            text: self.text.get(start..self.at).unwrap_or_default(),
+            text: self.text.get(start..end).unwrap_or_default(),
             start,
         }))
     }
@@ -164,11 +178,9 @@ impl<'a> Lexer<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// The byte after the line that `from` stands in.
     fn line_end(&self, from: usize) -> usize {
-        self.text
-            .get(from..)
-            .and_then(|rest| rest.find('\n'))
-            .map_or(self.text.len(), |at| from + at + 1)
+        (scan::line_end(self.text.as_bytes(), from) + 1).min(self.text.len())
     }
 
     fn open(&self, what: &str, length: usize) -> Fault {
@@ -178,79 +190,4 @@ impl<'a> Lexer<'a> {
             end: self.at + length,
         }
     }
-
-    /// Comments nest.
-    fn block_comment(&self) -> Result<usize, Fault> {
-        let rest = self.rest();
-        let (mut depth, mut at) = (1, 2);
-        while let Some(ahead) = rest.get(at..).filter(|ahead| !ahead.is_empty()) {
-            let step = if ahead.starts_with("/*") {
-                depth += 1;
-                2
-            } else if ahead.starts_with("*/") {
-                depth -= 1;
-                2
-            } else {
-                ahead.chars().next().map_or(1, char::len_utf8)
-            };
-            at += step;
-            if depth == 0 {
-                return Ok(at);
-            }
-        }
-        Err(self.open("this comment", 2))
-    }
-
-    fn string(&self, prefix: usize, escapes: Escapes) -> Result<usize, Fault> {
-        let rest = self.rest();
-        let mut chars = rest.char_indices().skip(prefix).peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' if escapes == Escapes::Backslash => {
-                    chars.next();
-                }
-                '\'' if chars.peek().is_some_and(|&(_, next)| next == '\'') => {
-                    chars.next();
-                }
-                '\'' => return Ok(at + 1),
-                _ => {}
-            }
-        }
-        Err(self.open("this string", prefix))
-    }
-
-    fn quoted(&self) -> Result<usize, Fault> {
-        self.rest()
-            .get(1..)
-            .and_then(|rest| rest.find('"'))
-            .map(|at| at + 2)
-            .ok_or_else(|| self.open("this double quote", 1))
-    }
-
-    fn dollar(&self, tag: &str) -> Result<usize, Fault> {
-        self.rest()
-            .get(tag.len()..)
-            .and_then(|rest| rest.find(tag))
-            .map(|at| at + 2 * tag.len())
-            .ok_or_else(|| self.open("this dollar quote", tag.len()))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Escapes {
-    None,
-    Backslash,
-}
-
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
-}
-
-/// Returns `$tag$` where the text begins with one; `$1` is a parameter.
-fn dollar_tag(text: &str) -> Option<&str> {
-    let inner = text.strip_prefix('$')?;
-    let end = inner.find('$')?;
-    let tag = inner.get(..end)?;
-    let is_tag = tag.chars().all(is_word) && !tag.starts_with(|c: char| c.is_ascii_digit());
-    if is_tag { text.get(..end + 2) } else { None }
 }

@@ -4,13 +4,17 @@
 mod chosen_name;
 mod create_index;
 mod expression;
+pub mod fingerprint;
 mod index_spec;
 mod lexer;
 mod on_conflict;
+mod scan;
 mod script;
 mod script_words;
 pub mod shape;
 pub mod statement;
+mod tokens;
+mod words;
 
 pub use chosen_name::{Ending, chosen_name};
 pub use create_index::{

@@ -86,6 +86,7 @@ mod schedule;
 mod schedule_jobs;
 mod sql;
 mod statements_read;
+mod statements_windows;
 
 use std::process::ExitCode;
 
@@ -133,6 +134,7 @@ const MODULES: &[&Module] = &[
     &schedule_jobs::MODULE,
     &sql::MODULE,
     &statements_read::MODULE,
+    &statements_windows::MODULE,
 ];
 
 fn main() -> ExitCode {

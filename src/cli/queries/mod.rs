@@ -2,6 +2,7 @@
 
 mod snapshot;
 mod source;
+mod windows;
 
 use clap::{Args, Subcommand};
 

@@ -98,14 +98,39 @@ pub(super) fn on_each<T>(
     Ok(results)
 }
 
+/// Refuses when several nodes are chosen: for what goes to one file.
+///
+/// # Errors
+/// Usage.
+pub(super) fn only_one(
+    args: &SourceArgs,
+    context: &Context,
+    plan: &PlanFile,
+) -> anyhow::Result<()> {
+    let targets = context.targets(plan)?;
+    match places(args, &targets)?.len() {
+        1 => Ok(()),
+        several => Err(Failure::usage(format!(
+            "--file takes the reading of one node, {several} are chosen"
+        ))
+        .hint("choose one with --target NAME and --node NAME")
+        .into()),
+    }
+}
+
 impl SourceArgs {
+    /// Returns the databases whose entries are read.
+    pub(super) fn databases(&self) -> Databases {
+        match &self.only_database {
+            Some(name) => Databases::One(name.clone()),
+            None => Databases::All,
+        }
+    }
+
     /// Returns what is read of a server.
     pub(super) fn options(&self, texts: Texts) -> Options {
         Options {
-            databases: match &self.only_database {
-                Some(name) => Databases::One(name.clone()),
-                None => Databases::All,
-            },
+            databases: self.databases(),
             texts,
             own: Own::Exclude,
         }

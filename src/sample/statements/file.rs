@@ -13,8 +13,9 @@
 //! dbops with more of them can be read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -83,23 +84,66 @@ enum Mark {
 /// # Errors
 /// The file is there already, or cannot be written.
 pub fn save(path: &Path, readings: &[Snapshot]) -> anyhow::Result<()> {
-    let place = || format!("cannot write {}", path.display());
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Failure::usage(format!("{} exists already", path.display()))
-                    .hint("name another file")
-            }
-            _ => Failure::usage(format!("{}: {error}", place())),
-        })?;
-    let mut out = GzEncoder::new(BufWriter::new(file), Compression::fast());
-    write(&mut out, readings).with_context(place)?;
-    out.finish()
-        .and_then(|mut file| file.flush())
-        .with_context(place)
+    let mut file = Saving::begin(path)?;
+    readings.iter().try_for_each(|one| file.add(one))?;
+    file.end()
+}
+
+/// A file that readings are added to as they come.
+pub struct Saving {
+    path: PathBuf,
+    writer: Writer<GzEncoder<BufWriter<File>>>,
+}
+
+impl Saving {
+    /// Makes the file, replacing none.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be written.
+    pub fn begin(path: &Path) -> anyhow::Result<Self> {
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    Failure::usage(format!("{} exists already", path.display()))
+                        .hint("name another file")
+                }
+                _ => Failure::usage(format!("cannot write {}: {error}", path.display())),
+            })?;
+        let out = GzEncoder::new(BufWriter::new(file), Compression::fast());
+        Ok(Self {
+            writer: Writer::begin(out).with_context(|| cannot_write(path))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Adds a reading.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, reading: &Snapshot) -> anyhow::Result<()> {
+        self.writer
+            .add(reading)
+            .with_context(|| cannot_write(&self.path))
+    }
+
+    /// Ends the file; without its last line it is taken for one that was cut off.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn end(self) -> anyhow::Result<()> {
+        self.writer
+            .end()
+            .and_then(GzEncoder::finish)
+            .and_then(|mut file| file.flush())
+            .with_context(|| cannot_write(&self.path))
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 /// Reads a file of readings, compressed or not.
@@ -107,7 +151,7 @@ pub fn save(path: &Path, readings: &[Snapshot]) -> anyhow::Result<()> {
 /// # Errors
 /// A [`Failure`] that names the file, the line and what is wrong.
 pub fn load(path: &Path) -> anyhow::Result<Vec<Snapshot>> {
-    let file = std::fs::File::open(path)
+    let file = File::open(path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
     read(file).map_err(|fault| {
         let line = match fault.line {
@@ -129,77 +173,105 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Writes readings as uncompressed lines.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write(out: &mut impl Write, readings: &[Snapshot]) -> std::io::Result<()> {
-    let columns = Column::ALL.iter().map(|column| column.name().to_owned());
-    line(
-        out,
-        &Header {
-            format: FORMAT.to_owned(),
-            dbops: env!("CARGO_PKG_VERSION").to_owned(),
-            columns: columns.collect(),
-        },
-    )?;
-    let mut texts: HashMap<Arc<str>, usize> = HashMap::new();
-    let mut before: HashMap<Key, &Entry> = HashMap::new();
-    let mut entries = 0;
-    for (position, reading) in readings.iter().enumerate() {
-        let whole = position == 0;
+/// Writes readings as lines.
+pub struct Writer<W> {
+    out: W,
+    texts: HashMap<Arc<str>, usize>,
+    /// What the last reading held: figures, and the text by number.
+    before: HashMap<Key, (Counters, Option<usize>)>,
+    readings: usize,
+    entries: usize,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins with the line that names the format.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn begin(mut out: W) -> std::io::Result<Self> {
+        let columns = Column::ALL.iter().map(|column| column.name().to_owned());
         line(
-            out,
-            &Mark::Reading(Box::new(Reading {
-                origin: reading.origin.clone(),
-                databases: reading.databases.clone(),
-                roles: reading.roles.clone(),
-                whole,
-            })),
+            &mut out,
+            &Header {
+                format: FORMAT.to_owned(),
+                dbops: env!("CARGO_PKG_VERSION").to_owned(),
+                columns: columns.collect(),
+            },
         )?;
+        Ok(Self {
+            out,
+            texts: HashMap::new(),
+            before: HashMap::new(),
+            readings: 0,
+            entries: 0,
+        })
+    }
+
+    /// Adds a reading: of those after the first, what changed. A text that is missing was read before, or never.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn add(&mut self, reading: &Snapshot) -> std::io::Result<()> {
+        let head = Reading {
+            origin: reading.origin.clone(),
+            databases: reading.databases.clone(),
+            roles: reading.roles.clone(),
+            whole: self.readings == 0,
+        };
+        line(&mut self.out, &Mark::Reading(Box::new(head)))?;
+        self.readings += 1;
         let mut now = HashMap::with_capacity(reading.entries.len());
         for entry in &reading.entries {
-            now.insert(entry.key, entry);
-            let unchanged = |old: &Entry| old.text == entry.text && old.counters == entry.counters;
-            if before.remove(&entry.key).is_some_and(unchanged) {
-                continue;
-            }
+            let old = self.before.remove(&entry.key);
             let text = match &entry.text {
-                None => None,
-                Some(text) => Some(match texts.get(text) {
-                    Some(number) => *number,
-                    None => {
-                        line(out, &Mark::Text(text.to_string()))?;
-                        texts.insert(Arc::clone(text), texts.len());
-                        texts.len() - 1
-                    }
-                }),
+                Some(text) => Some(self.text(text)?),
+                None => old.as_ref().and_then(|(_, text)| *text),
             };
-            let Identity(dbid, userid, queryid, toplevel) = Identity::from(entry.key);
-            let figures = Column::ALL.iter().map(|&column| entry.counters.get(column));
-            line(
-                out,
-                &Line(dbid, userid, queryid, toplevel, text, figures.collect()),
-            )?;
-            entries += 1;
+            let state = (entry.counters.clone(), text);
+            if old.as_ref() != Some(&state) {
+                let Identity(dbid, userid, queryid, toplevel) = Identity::from(entry.key);
+                let figures = Column::ALL.iter().map(|&column| entry.counters.get(column));
+                line(
+                    &mut self.out,
+                    &Line(dbid, userid, queryid, toplevel, text, figures.collect()),
+                )?;
+                self.entries += 1;
+            }
+            now.insert(entry.key, state);
         }
-        if !before.is_empty() {
-            let mut gone: Vec<Key> = before.keys().copied().collect();
+        if !self.before.is_empty() {
+            let mut gone: Vec<Key> = self.before.keys().copied().collect();
             gone.sort_unstable();
-            line(
-                out,
-                &Mark::Gone(gone.into_iter().map(Identity::from).collect()),
-            )?;
+            let gone = gone.into_iter().map(Identity::from).collect();
+            line(&mut self.out, &Mark::Gone(gone))?;
         }
-        before = now;
+        self.before = now;
+        Ok(())
     }
-    line(
-        out,
-        &Mark::End(End {
-            readings: readings.len(),
-            entries,
-        }),
-    )
+
+    /// Writes the last line; returns what was written to.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn end(mut self) -> std::io::Result<W> {
+        let end = End {
+            readings: self.readings,
+            entries: self.entries,
+        };
+        line(&mut self.out, &Mark::End(end))?;
+        Ok(self.out)
+    }
+
+    /// Returns the number of a text; one that is new is written.
+    fn text(&mut self, text: &Arc<str>) -> std::io::Result<usize> {
+        if let Some(number) = self.texts.get(text) {
+            return Ok(*number);
+        }
+        line(&mut self.out, &Mark::Text(text.to_string()))?;
+        let number = self.texts.len();
+        self.texts.insert(Arc::clone(text), number);
+        Ok(number)
+    }
 }
 
 fn line(out: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
@@ -431,3 +503,7 @@ impl Identity {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

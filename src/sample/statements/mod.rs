@@ -1,6 +1,7 @@
 //! What `pg_stat_statements` counts: entries read at an instant, and their differences.
 //!
-//! [`column`] and [`model`] are plain values; [`read`] alone asks a server.
+//! [`column`] and [`model`] are plain values, [`delta`], [`doubt`], [`notes`]
+//! and [`recording`] pure; [`read`] and [`windows`] alone ask a server.
 
 pub mod column;
 pub mod delta;
@@ -9,6 +10,8 @@ pub mod file;
 pub mod model;
 pub mod notes;
 pub mod read;
+pub mod recording;
 pub mod unavailable;
+pub mod windows;
 
 mod merge;

@@ -204,46 +204,12 @@ pub async fn find(
 pub async fn read_from(
     tx: &Transaction<'_>,
     source: &Source,
-    mut origin: Origin,
+    origin: Origin,
     options: &Options,
 ) -> Result<Snapshot, ReadError> {
-    if source.has_info {
-        let sql = format!(
-            "select /* dbops */ i.dealloc::pg_catalog.int8 as dealloc, extract(epoch from i.stats_reset)::pg_catalog.float8 as stats_reset from {} as i",
-            QualifiedName::new(&source.schema, "pg_stat_statements_info").sql()
-        );
-        let rows = source.ask(tx, &sql).await?;
-        let row = rows.first().context("pg_stat_statements_info is empty")?;
-        origin.dealloc = get(row, "dealloc")?;
-        origin.stats_reset = get(row, "stats_reset")?;
-    }
-    let with_texts = options.texts == Texts::All;
-    let mut entries = source.entries(tx, with_texts).await?;
-    origin.entries = entries.len();
-    origin.hidden = entries
-        .iter()
-        .filter(|entry| entry.key.queryid.is_none())
-        .count();
-    let visible = entries.len() - origin.hidden;
-    merge(&mut entries);
-    let identified = entries
-        .iter()
-        .filter(|entry| entry.key.queryid.is_some())
-        .count();
-    origin.merged = visible - identified;
-    if let Texts::Missing(known) = &options.texts {
-        source.fill(tx, &mut entries, known).await?;
-    }
-    if options.own == Own::Exclude {
-        entries.retain(|entry| !entry.text.as_deref().is_some_and(is_own));
-    }
-    let (databases, roles) = names(tx, &entries).await?;
-    Ok(Snapshot {
-        origin,
-        databases,
-        roles,
-        entries,
-    })
+    let mut snapshot = source.counters(tx, origin, options).await?;
+    (snapshot.databases, snapshot.roles) = names(tx, &snapshot.entries).await?;
+    Ok(snapshot)
 }
 
 /// Returns whether a text is that of a statement of dbops.
@@ -317,6 +283,106 @@ impl Source {
     /// Returns the columns that this version has.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Returns the source with the columns alone that tell what ran between two readings, and whether to trust it.
+    #[must_use]
+    pub fn narrow(&self) -> Self {
+        use Column as C;
+        let kept = [
+            C::Calls,
+            C::Rows,
+            C::TotalExecTime,
+            C::MinExecTime,
+            C::MaxExecTime,
+            C::MeanExecTime,
+            C::StddevExecTime,
+            C::Plans,
+            C::TotalPlanTime,
+            C::SharedBlksHit,
+            C::SharedBlksRead,
+            C::StatsSince,
+            C::MinmaxStatsSince,
+        ];
+        let (columns, names) = self
+            .columns
+            .iter()
+            .zip(&self.names)
+            .filter(|(column, _)| kept.contains(column))
+            .unzip();
+        Self {
+            columns,
+            names,
+            ..self.clone()
+        }
+    }
+
+    /// Brings the facts up to date that move from one reading to the next.
+    ///
+    /// # Errors
+    /// As those of [`read`].
+    pub async fn tick(&self, tx: &Transaction<'_>, origin: &mut Origin) -> Result<(), ReadError> {
+        let (columns, from) = if self.has_info {
+            let info = QualifiedName::new(&self.schema, "pg_stat_statements_info").sql();
+            (
+                "i.dealloc::pg_catalog.int8 as dealloc, extract(epoch from i.stats_reset)::pg_catalog.float8 as stats_reset",
+                format!(" from {info} as i"),
+            )
+        } else {
+            (
+                "null::pg_catalog.int8 as dealloc, null::pg_catalog.float8 as stats_reset",
+                String::new(),
+            )
+        };
+        let sql = format!(
+            "select {MARK} extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8 as taken_at, \
+             extract(epoch from pg_catalog.pg_postmaster_start_time())::pg_catalog.float8 as started_at, {columns}{from}"
+        );
+        let rows = self.ask(tx, &sql).await?;
+        let row = rows.first().context("pg_stat_statements_info is empty")?;
+        origin.taken_at = get(row, "taken_at")?;
+        origin.started_at = get(row, "started_at")?;
+        origin.dealloc = get(row, "dealloc")?;
+        origin.stats_reset = get(row, "stats_reset")?;
+        Ok(())
+    }
+
+    /// Reads the entries without the names of databases and roles.
+    ///
+    /// # Errors
+    /// As those of [`read`].
+    pub async fn counters(
+        &self,
+        tx: &Transaction<'_>,
+        mut origin: Origin,
+        options: &Options,
+    ) -> Result<Snapshot, ReadError> {
+        self.tick(tx, &mut origin).await?;
+        let with_texts = options.texts == Texts::All;
+        let mut entries = self.entries(tx, with_texts).await?;
+        origin.entries = entries.len();
+        origin.hidden = entries
+            .iter()
+            .filter(|entry| entry.key.queryid.is_none())
+            .count();
+        let visible = entries.len() - origin.hidden;
+        merge(&mut entries);
+        let identified = entries
+            .iter()
+            .filter(|entry| entry.key.queryid.is_some())
+            .count();
+        origin.merged = visible - identified;
+        if let Texts::Missing(known) = &options.texts {
+            self.fill(tx, &mut entries, known).await?;
+        }
+        if options.own == Own::Exclude {
+            entries.retain(|entry| !entry.text.as_deref().is_some_and(is_own));
+        }
+        Ok(Snapshot {
+            origin,
+            entries,
+            ..Snapshot::default()
+        })
     }
 
     async fn ask(&self, tx: &Transaction<'_>, sql: &str) -> Result<Vec<Row>, ReadError> {

@@ -55,11 +55,11 @@ def run(command, env=None, check=False):
     return ran
 
 
-def server_bin():
+def server_bin(programs=("initdb", "pgbench")):
     """The folder of the server's own programs; Debian's /usr/bin/psql is a wrapper that costs time."""
     places = [os.environ.get("DBOPS_PG_BIN"), *sorted(glob.glob("/usr/lib/postgresql/15/bin"))]
     for place in filter(None, places):
-        if os.access(f"{place}/initdb", os.X_OK) and os.access(f"{place}/pgbench", os.X_OK):
+        if all(os.access(f"{place}/{program}", os.X_OK) for program in programs):
             return place
     raise SystemExit(
         "PostgreSQL 15 with pgbench is not here; `apt-get install postgresql-15 postgresql-15-partman`"
@@ -70,9 +70,11 @@ def server_bin():
 class Cluster:
     """A cluster of its own in a temporary folder, reached by its socket, removed at the end."""
 
+    programs = ("initdb", "pgbench")  # what must be there; a bench without pgbench asks for less
+
     def __init__(self, **settings):
         self.settings = {**SETTINGS, **settings}
-        self.bin = server_bin()
+        self.bin = server_bin(self.programs)
         self.home = tempfile.mkdtemp(prefix="dbops-bench-")
         self.data, self.log = f"{self.home}/data", f"{self.home}/log"
         self.socket_dir, self.port = self.home, 54329

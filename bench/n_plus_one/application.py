@@ -1,8 +1,10 @@
 """Starts the workers of one ORM, lets them serve a scenario, and joins what they counted into labels."""
 
 import json
+import os
 import pathlib
 import subprocess
+import sys
 
 from skeleton import skeleton
 
@@ -11,6 +13,26 @@ NODE = ["sequelize", "typeorm", "objection", "drizzle", "prisma"]
 PYTHON = ["django", "sqlalchemy"]
 ORMS = NODE + PYTHON
 VENV = HERE / "python" / ".venv"
+
+
+def install(orms):
+    """Installs what the ORMs need beside these files, once; the versions are those of the lock files."""
+    if set(orms) & set(NODE) and not (HERE / "node" / "node_modules").exists():
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE / "node", check=True)
+    if set(orms) & set(PYTHON) and not VENV.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        subprocess.run([str(VENV / "bin" / "pip"), "install", "-q", "-r", "requirements.txt"], cwd=HERE / "python", check=True)
+
+
+def generate(schema):
+    """Prisma's client of a schema; its engine for migrations would be downloaded and is not used."""
+    node = HERE / "node"
+    if (node / "generated" / schema["name"] / "client").exists():
+        return
+    subprocess.run(["node", "prisma-schema.mjs", json.dumps(schema)], cwd=node, check=True)
+    environment = {**os.environ, "PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true", "CHECKPOINT_DISABLE": "1", "PRISMA_HIDE_UPDATE_MESSAGE": "1"}
+    subprocess.run(["node_modules/.bin/prisma", "generate", "--schema", f"generated/{schema['name']}/schema.prisma"], cwd=node,
+                   env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 class Application:

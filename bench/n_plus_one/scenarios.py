@@ -44,7 +44,7 @@ def _all():
     yield from _pairs()
     # crawler, cron and people: one honest endpoint ten times as often for a while
     yield _scenario("blog-crawler", "tune", "blog", _mix("n1", "has_many", weight=1), traffic="burst", bursts=_bursts("show"))
-    yield _scenario("shop-crawler", "held-out", "shop", _mix("n1", "belongs_to", weight=1), traffic="burst", bursts=_bursts("show"))
+    yield _scenario("shop-crawler", "held-out", "shop", _mix("n1", "belongs_to", "latest", weight=1), traffic="burst", bursts=_bursts("show"))
     yield _scenario("legacy-cron", "tune", "legacy", _mix("n1", "count", weight=1), traffic="burst",
                     bursts=_bursts("profile", seconds=2, every=6) + _bursts("log", every=6))
     yield _scenario("clinic-cron", "held-out", "clinic", _mix("n1", "latest", weight=1), traffic="burst",

@@ -4,7 +4,6 @@
 //! a hash of the statement's tokens with everything folded that does not make it another statement. It needs no parse.
 
 mod aliases;
-mod items;
 mod lists;
 mod utility;
 
@@ -13,6 +12,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::items;
 
 /// Identity of a statement, made of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

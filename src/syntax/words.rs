@@ -70,7 +70,7 @@ words! {
     Lock "lock" Free, Locked "locked" Free, Mapping "mapping" Free, Matched "matched" Free,
     Materialized "materialized" Free, Merge "merge" Free, MergeAction "merge_action" Special, Move "move" Free,
     Names "names" Free, National "national" Special, Natural "natural" Function, Nchar "nchar" Special,
-    Next "next" Free, No "no" Free, NoneWord "none" Special, Normalize "normalize" Special, Not "not" Reserved,
+    Next "next" Free, No "no" Free, NoKind "none" Special, Normalize "normalize" Special, Not "not" Reserved,
     Nothing "nothing" Free, Notify "notify" Free, Notnull "notnull" Function, Nowait "nowait" Free,
     Null "null" Reserved, Nullif "nullif" Special, Nulls "nulls" Free, Numeric "numeric" Special, Of "of" Free,
     Offset "offset" Reserved, On "on" Reserved, Only "only" Reserved, Operator "operator" Free,

@@ -3,7 +3,7 @@
 //! PostgreSQL 18 keeps one entry per alias where older servers keep one. Aliases are found by tokens: what follows a
 //! table in FROM, JOIN, USING, UPDATE, INTO. A name then stands for the alias of the nearest query around it.
 
-use super::items::{Item, Kind};
+use crate::syntax::items::{Item, Kind};
 use crate::syntax::words::{Class, Word};
 
 /// An alias of a query.

@@ -1,6 +1,6 @@
 //! Writes the tokens, each list of constants as one.
 
-use super::items::{Item, Kind};
+use crate::syntax::items::{Item, Kind};
 use crate::syntax::words::{Class, Word};
 
 /// Returns the tokens as bytes; `size` is about how many there will be.

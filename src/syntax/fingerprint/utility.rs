@@ -1,6 +1,6 @@
 //! Names and values of utility statements that are made up for each execution.
 
-use super::items::{Item, Kind};
+use crate::syntax::items::{Item, Kind};
 use crate::syntax::words::Word;
 
 /// Conceals what servers before 17 do not: names of savepoints, prepared statements and cursors, values of SET.

@@ -1,7 +1,7 @@
-//! A statement as the tokens that count, constants recognised.
+//! A statement as the tokens that count, constants recognised: what fingerprints and shapes are made of.
 
-use crate::syntax::tokens::{Piece, Sort, pieces};
-use crate::syntax::words::{Class, Word, lookup};
+use super::tokens::{Piece, Sort, pieces};
+use super::words::{Class, Word, lookup};
 
 /// What a token counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +27,15 @@ pub(super) enum Kind {
 pub(super) struct Item<'a> {
     pub(super) kind: Kind,
     pub(super) text: &'a str,
+    /// Where it begins, in bytes; of a quoted name its first letter.
+    pub(super) start: usize,
     pub(super) word: Word,
     pub(super) class: Class,
-    /// The query that it stands in; see [`super::aliases`].
+    /// The query that it stands in; see [`super::fingerprint`].
     pub(super) scope: u16,
     /// Whether it is the name of a table and never that of an alias.
     pub(super) is_table: bool,
-    /// Of `(` that is closed: where; see [`super::aliases`].
+    /// Of `(` that is closed: where; see [`super::fingerprint`].
     pub(super) close: Option<u32>,
 }
 
@@ -77,6 +79,16 @@ impl Item<'_> {
     }
 }
 
+/// A name as the server folds it.
+pub(super) fn name_of(item: &Item<'_>) -> String {
+    if item.kind != Kind::Quoted {
+        return item.text.to_ascii_lowercase();
+    }
+    let rest = item.text.trim_start_matches(['u', 'U', '&']);
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    rest.strip_suffix('"').unwrap_or(rest).replace("\"\"", "\"")
+}
+
 /// Reads the tokens of a statement.
 pub(super) fn read(text: &str) -> Vec<Item<'_>> {
     let mut items: Vec<Item<'_>> = Vec::with_capacity(text.len() / 4 + 4);
@@ -97,7 +109,7 @@ pub(super) fn read(text: &str) -> Vec<Item<'_>> {
 
 fn item<'a>(piece: &Piece<'a>, before: &[Item<'a>]) -> Option<Item<'a>> {
     let (mut word, mut class) = (Word::None, Class::Free);
-    let mut text = piece.text;
+    let (mut text, mut start) = (piece.text, piece.start);
     let kind = match piece.sort {
         Sort::Comment => return None,
         Sort::Text | Sort::Parameter => Kind::Constant,
@@ -120,6 +132,7 @@ fn item<'a>(piece: &Piece<'a>, before: &[Item<'a>]) -> Option<Item<'a>> {
                 // `"char"` is another type than `char`, and `"user"` a column.
                 Some(inner) if is_plain(inner) && lookup(inner).1 == Class::Free => {
                     text = inner;
+                    start += 1;
                     Kind::Name
                 }
                 _ => Kind::Quoted,
@@ -129,6 +142,7 @@ fn item<'a>(piece: &Piece<'a>, before: &[Item<'a>]) -> Option<Item<'a>> {
     Some(Item {
         kind,
         text,
+        start,
         word,
         class,
         scope: 0,

@@ -49,7 +49,11 @@ fn one(item: &Item<'_>, out: &mut Vec<u8>) {
     out.push(0);
     match item.kind {
         Kind::Silent => {}
-        Kind::Name => out.extend(item.text.bytes().map(|byte| byte.to_ascii_lowercase())),
+        Kind::Name => {
+            let from = out.len();
+            out.extend_from_slice(item.text.as_bytes());
+            out.iter_mut().skip(from).for_each(u8::make_ascii_lowercase);
+        }
         Kind::Constant => out.push(b'?'),
         // A byte that no text can begin a token with.
         Kind::Alias(number) => {

@@ -362,3 +362,31 @@ fn deep_and_long_texts_end() {
         fingerprint(&format!("select {}", text.repeat(2_000)));
     }
 }
+
+#[test]
+fn texts_of_real_servers_merge_only_where_they_are_one_statement() {
+    let file = include_str!("../../../tests/fixtures/statements/orm.sql");
+    let texts: Vec<&str> = file.trim_end().split("\n----\n").skip(1).collect();
+    let mut kinds = std::collections::BTreeMap::new();
+    for text in &texts {
+        // A second, slow and simple reading: lists to one element, then letters, digits and signs alone.
+        let mut plain = text.to_lowercase().replace("/*, ... */", "");
+        for number in 0..10 {
+            plain = plain.replace(number.to_string().as_str(), "");
+        }
+        plain.retain(|c| !c.is_whitespace() && c != '"');
+        while plain.contains("$,$") {
+            plain = plain.replace("$,$", "$");
+        }
+        let plain = plain.replace("warning", "$");
+        let others: &mut Vec<String> = kinds.entry(fingerprint(text)).or_default();
+        others.push(plain);
+    }
+    assert_eq!((texts.len(), kinds.len()), (252, 209));
+    for plain in kinds.values() {
+        assert!(
+            plain.windows(2).all(|pair| pair[0] == pair[1]),
+            "{plain:#?}"
+        );
+    }
+}

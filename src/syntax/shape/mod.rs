@@ -207,34 +207,59 @@ fn takes(text: &str, items: &[Item<'_>]) -> bool {
     fits && super::create_index::parse(&with_constants(text, items)).is_ok()
 }
 
-/// The server makes `interval $1` of `interval '1 day'`, which its own grammar does not take back.
+/// The server stores `interval $1`, `extract($1 from x)`, `savepoint $1` and `set x to $1`, which its own grammar does
+/// not take back; they are made what they were.
 fn with_constants<'a>(text: &'a str, items: &[Item<'_>]) -> Cow<'a, str> {
     const TYPES: &[&str] = &[
         "bool",
+        "box",
+        "circle",
         "date",
         "interval",
         "json",
         "jsonb",
+        "point",
+        "polygon",
         "time",
         "timestamp",
         "timestamptz",
         "uuid",
         "zone",
     ];
+    let named = items.first().is_some_and(|first| {
+        matches!(
+            first.word,
+            Word::Set
+                | Word::Savepoint
+                | Word::Release
+                | Word::Rollback
+                | Word::Deallocate
+                | Word::Alter
+        )
+    });
     let mut out = String::new();
     let mut kept = 0;
-    for pair in items.windows(2) {
-        let [name, value] = pair else { continue };
-        let typed = value.text.starts_with('$')
-            && name.kind == Kind::Name
-            && TYPES
-                .iter()
-                .any(|word| word.eq_ignore_ascii_case(name.text));
-        if typed {
-            out.push_str(text.get(kept..value.start).unwrap_or_default());
-            out.push_str("'1'");
-            kept = value.start + value.text.len();
+    for (at, value) in items.iter().enumerate().skip(1) {
+        if !value.text.starts_with('$') || value.kind != Kind::Constant {
+            continue;
         }
+        let before = |by: usize| at.checked_sub(by).and_then(|at| items.get(at));
+        let typed = before(1).is_some_and(|name| {
+            name.kind == Kind::Name
+                && TYPES
+                    .iter()
+                    .any(|word| word.eq_ignore_ascii_case(name.text))
+        });
+        let field = before(2).is_some_and(|name| name.word == Word::Extract);
+        let made = match (named, typed, field) {
+            (true, ..) => "x",
+            (_, true, _) => "'1'",
+            (.., true) => "year",
+            _ => continue,
+        };
+        out.push_str(text.get(kept..value.start).unwrap_or_default());
+        out.push_str(made);
+        kept = value.start + value.text.len();
     }
     if kept == 0 {
         return Cow::Borrowed(text);

@@ -320,6 +320,8 @@ fn render(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn only_what_counts_changes_it(
         which in 0..TEMPLATES.len(),

@@ -347,6 +347,8 @@ fn kinds_are_told_without_a_parse() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn any_text_is_read(text in "\\PC{0,60}", parts in proptest::collection::vec(
         "(select|from|in|values|\\(|\\)|,|'|\"|as|t|x|\\.|set|::|\\$1|array|\\[|join|on|using|union|update|insert into|delete|merge|with|where|and|or|not|between|case|end|=|only|operator|order by|limit|for update|cast|any)", 0..50)) {

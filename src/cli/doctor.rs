@@ -12,6 +12,8 @@ use crate::failure::Exit;
 use crate::plan_file::PlanFile;
 use crate::render;
 use crate::render::doctor::DoctorReport;
+use crate::sample::statements::read::read_counters;
+use crate::sample::statements::unavailable::ReadError;
 use anyhow::Context as _;
 
 /// Check what dbops needs of a server: what was found, why it matters, the exact fix
@@ -91,6 +93,12 @@ async fn examined(
         now: context.now(),
     };
     let answers = catalog::answer(&tx, &survey::questions(inputs)).await?;
+    // Last, because where it is not preloaded the transaction is over.
+    let statements = match read_counters(&tx).await {
+        Ok(snapshot) => Ok(snapshot),
+        Err(ReadError::Unavailable(unavailable)) => Err(unavailable),
+        Err(ReadError::Other(error)) => return Err(error),
+    };
     tx.commit()
         .await
         .context("ending the reading transaction")?;
@@ -101,6 +109,7 @@ async fn examined(
         catalog: &catalog,
         surveys: &surveys,
         readiness: &readiness,
+        statements: statements.as_ref(),
         pooler,
     });
     Ok(DoctorReport {

@@ -9,6 +9,7 @@ pub mod index_survey;
 pub mod json;
 pub mod outcome;
 pub mod schedule;
+pub mod snapshots;
 pub mod sql;
 pub mod starter;
 pub mod survey;

@@ -86,6 +86,7 @@ mod schedule;
 mod schedule_jobs;
 mod sql;
 mod statements_read;
+mod statements_stored;
 mod statements_windows;
 
 use std::process::ExitCode;
@@ -134,6 +135,7 @@ const MODULES: &[&Module] = &[
     &schedule_jobs::MODULE,
     &sql::MODULE,
     &statements_read::MODULE,
+    &statements_stored::MODULE,
     &statements_windows::MODULE,
 ];
 

@@ -189,7 +189,7 @@ async fn the_history_tells_what_ran(ctx: &Ctx) -> Result<()> {
     )?;
     same(
         db.list("select table_name::text from information_schema.tables where table_schema = 'dbops' order by 1").await?,
-        ["run", "schema_history", "step"].map(str::to_owned).to_vec(),
+        ["run", "schema_history", "statement_snapshot", "statement_text", "step"].map(str::to_owned).to_vec(),
     )
 }
 

@@ -3,6 +3,7 @@
 use super::{Check, Facts};
 use crate::catalog::readiness::{Extension, Readiness};
 use crate::ident::{QualifiedName, quote_literal};
+use crate::sample::statements::unavailable::preload;
 
 pub(super) fn checks(facts: Facts<'_>) -> Vec<Check> {
     vec![
@@ -52,26 +53,6 @@ fn statements(readiness: &Readiness) -> Check {
             }
         }
     }
-}
-
-/// The parameter is a list: one quoted text with commas in it would be read as one library's name.
-fn preload(list: Option<&str>, library: &str) -> String {
-    let Some(list) = list else {
-        return format!(
-            "show shared_preload_libraries;  -- as superuser; set it to what is there and {library}, then restart"
-        );
-    };
-    let all: Vec<String> = list
-        .split(',')
-        .map(str::trim)
-        .filter(|one| !one.is_empty())
-        .chain([library])
-        .map(quote_literal)
-        .collect();
-    format!(
-        "alter system set shared_preload_libraries = {};  -- then restart",
-        all.join(", ")
-    )
 }
 
 fn hypopg(readiness: &Readiness) -> Check {

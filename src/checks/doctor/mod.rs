@@ -7,6 +7,7 @@ mod plan;
 mod role;
 mod server;
 mod settings;
+mod statements;
 #[cfg(test)]
 mod testing;
 
@@ -17,6 +18,8 @@ use crate::catalog::readiness::Readiness;
 use crate::changes::survey::TableSurvey;
 use crate::conn::PoolMode;
 use crate::plan_file::{LockBudget, PartitionPolicy};
+use crate::sample::statements::model::Snapshot;
+use crate::sample::statements::unavailable::Unavailable;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,6 +63,8 @@ pub struct Facts<'a> {
     pub surveys: &'a [TableSurvey],
     /// Rights, settings, extensions.
     pub readiness: &'a Readiness,
+    /// What pg_stat_statements counts, without texts, or why it cannot be read.
+    pub statements: Result<&'a Snapshot, &'a Unavailable>,
     /// What stands between dbops and the server.
     pub pooler: Option<PoolMode>,
 }
@@ -71,6 +76,7 @@ pub fn examine(facts: Facts<'_>) -> Vec<Check> {
         role::checks(facts),
         settings::checks(facts),
         extensions::checks(facts),
+        statements::checks(facts),
         plan::checks(facts),
         health::checks(facts),
     ]

@@ -9,6 +9,8 @@ use crate::changes::inputs::Inputs;
 use crate::changes::survey::{TableSurvey, survey};
 use crate::conn::PoolMode;
 use crate::plan_file::{LockBudget, PartitionPolicy, Source, parse};
+use crate::sample::statements::model::{Origin, Snapshot};
+use crate::sample::statements::unavailable::Unavailable;
 
 /// Owned facts; a test changes what it is about.
 pub(super) struct Case {
@@ -17,6 +19,7 @@ pub(super) struct Case {
     pub(super) catalog: Catalog,
     pub(super) readiness: Readiness,
     pub(super) surveys: Vec<TableSurvey>,
+    pub(super) statements: Result<Snapshot, Unavailable>,
     pub(super) pooler: Option<PoolMode>,
 }
 
@@ -61,6 +64,7 @@ impl Case {
                 ..Readiness::default()
             },
             surveys: Vec::new(),
+            statements: Ok(counted()),
             pooler: None,
         }
     }
@@ -72,6 +76,7 @@ impl Case {
             catalog: &self.catalog,
             surveys: &self.surveys,
             readiness: &self.readiness,
+            statements: self.statements.as_ref(),
             pooler: self.pooler,
         }
     }
@@ -108,6 +113,31 @@ impl Case {
             assert!(!check.fix.is_empty(), "{check:?} does not say what to do");
         }
         check.state
+    }
+}
+
+/// A reading of a server that counts everything and has room.
+fn counted() -> Snapshot {
+    let settings = [
+        ("pg_stat_statements.max", "5000"),
+        ("pg_stat_statements.track", "top"),
+        ("pg_stat_statements.track_planning", "on"),
+        ("compute_query_id", "auto"),
+        ("track_io_timing", "on"),
+    ];
+    Snapshot {
+        origin: Origin {
+            version_num: 150_018,
+            extension: "1.10".to_owned(),
+            role: "dba".to_owned(),
+            settings: settings
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            dealloc: Some(0),
+            entries: 120,
+            ..Origin::default()
+        },
+        ..Snapshot::default()
     }
 }
 

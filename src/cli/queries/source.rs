@@ -8,6 +8,7 @@ use crate::cli::context::{Context, Selected};
 use crate::conn::target::Node;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::failure::Failure;
+use crate::history::statements::{self, Which};
 use crate::plan_file::PlanFile;
 use crate::sample::statements::file;
 use crate::sample::statements::model::Snapshot;
@@ -20,6 +21,9 @@ pub(super) struct SourceArgs {
     /// Read files that `queries snapshot` wrote instead of a server
     #[arg(long, value_name = "FILE", conflicts_with_all = ["node", "only_dbname"])]
     pub(super) from: Vec<PathBuf>,
+    /// Read what `queries snapshot` stored: `last`, a number, a name, or an instant like 2027-03-01T12:00:00Z
+    #[arg(long, value_name = "WHICH", conflicts_with_all = ["from", "only_dbname"])]
+    pub(super) stored: Option<Which>,
     /// Node of the target: a replica's name, or `all` [default: the primary]
     #[arg(long, value_name = "NAME")]
     pub(super) node: Option<String>,
@@ -67,6 +71,19 @@ pub(super) fn readings(args: &SourceArgs, context: &Context) -> anyhow::Result<V
             .collect();
     }
     let plan = context.plan_for_targets()?;
+    if let Some(which) = &args.stored {
+        let targets = context.targets(&plan)?;
+        return places(args, &targets)?
+            .iter()
+            .map(|place| {
+                let snapshot = context.block_on(stored(context, place, which));
+                Ok(Sampled {
+                    name: place.name.clone(),
+                    readings: vec![snapshot.with_context(|| format!("target {}", place.name))?],
+                })
+            })
+            .collect();
+    }
     on_each(args, context, &plan, async |place, mut session| {
         let snapshot = take(&mut session, &args.options(Texts::All)).await?;
         Ok(Sampled {
@@ -144,6 +161,36 @@ async fn open(context: &Context, place: &Place<'_>) -> anyhow::Result<Session> {
         None => Node::Primary,
     };
     connect(&context.settings_of(place.selected, node)?, Purpose::Read).await
+}
+
+/// Connects to the primary of a node's target, where what is stored of the node is.
+///
+/// # Errors
+/// Connection.
+pub(super) async fn primary(
+    context: &Context,
+    place: &Place<'_>,
+    purpose: Purpose,
+) -> anyhow::Result<Session> {
+    connect(&context.settings(place.selected)?, purpose).await
+}
+
+/// Reads a stored reading of a node; a name or a number says already which node.
+///
+/// # Errors
+/// Connection, or that there is none.
+pub(super) async fn stored(
+    context: &Context,
+    place: &Place<'_>,
+    which: &Which,
+) -> anyhow::Result<Snapshot> {
+    let mut session = primary(context, place, Purpose::Read).await?;
+    let tx = begin_read(&mut session).await?;
+    let node = match which {
+        Which::Last | Which::At(_) => Some(place.name.as_str()),
+        Which::Id(_) | Which::Name(_) => None,
+    };
+    statements::load(&tx, which, node).await
 }
 
 /// Takes one reading in a read-only transaction of its own.

@@ -12,6 +12,7 @@
 //! A reading after the first holds the entries that changed. Figures follow `columns`, by name: a file of a newer
 //! dbops with more of them can be read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::column::Column;
 use super::model::{Counters, Entry, Key, Origin, Snapshot};
 use crate::failure::Failure;
+use crate::syntax::mask::mask;
 
 /// The format's name and version.
 pub const FORMAT: &str = "dbops.statements/1";
@@ -173,6 +175,11 @@ pub struct Fault {
     pub message: String,
 }
 
+/// Returns a text as it may be stored: without literals of utility statements, among which there are passwords.
+pub fn storable(text: &str) -> Cow<'_, str> {
+    mask(text)
+}
+
 /// Writes readings as lines.
 pub struct Writer<W> {
     out: W,
@@ -262,12 +269,12 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    /// Returns the number of a text; one that is new is written.
+    /// Returns the number of a text; one that is new is written, without what must not be stored.
     fn text(&mut self, text: &Arc<str>) -> std::io::Result<usize> {
         if let Some(number) = self.texts.get(text) {
             return Ok(*number);
         }
-        line(&mut self.out, &Mark::Text(text.to_string()))?;
+        line(&mut self.out, &Mark::Text(storable(text).into_owned()))?;
         let number = self.texts.len();
         self.texts.insert(Arc::clone(text), number);
         Ok(number)

@@ -103,6 +103,20 @@ pub async fn read(tx: &Transaction<'_>, options: &Options) -> Result<Snapshot, R
     read_from(tx, &source, origin, options).await
 }
 
+/// Reads the counters of all entries once, without texts and names.
+///
+/// # Errors
+/// As those of [`read`].
+pub async fn read_counters(tx: &Transaction<'_>) -> Result<Snapshot, ReadError> {
+    let options = Options {
+        databases: Databases::All,
+        texts: Texts::None,
+        own: Own::Include,
+    };
+    let (source, origin) = find(tx, &options.databases).await?;
+    source.counters(tx, origin, &options).await
+}
+
 /// Finds the extension, and reads the server's own facts.
 ///
 /// # Errors

@@ -58,6 +58,7 @@ def judge(said, counts, parents, calls, schema):
         named = suspect and suspect["parent"] and skeleton(suspect["parent"]["text"])
         judged.append({"text": text[:300], "class": column_class(text, schema), "loop": share >= 0.5, "flagged": bool(suspect),
                        "parent": named in right if right and suspect and share >= 0.5 else None,
+                       "named": named, "right": sorted(right),
                        "score": suspect["score"] if suspect else None, "inside": inside, "outside": outside})
     return judged
 

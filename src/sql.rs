@@ -24,6 +24,22 @@ pub struct Query {
     pub columns: &'static [(&'static str, Type)],
 }
 
+/// Returns a query with the comment by which dbops's own statements are told apart in `pg_stat_statements`. It stands
+/// behind the first word, because what stands before it is not part of the text on every version.
+pub fn marked(text: &str) -> String {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if !line.starts_with("--") && !line.trim().is_empty() {
+            break;
+        }
+        at += line.len();
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    let word = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
+    let (head, tail) = text.split_at(at + word);
+    format!("{head} /* dbops */{tail}")
+}
+
 /// Returns the text for a server: the greatest variant not above `server_version_num`.
 ///
 /// Below the lowest variant it is the lowest, and the server says what it does not understand.

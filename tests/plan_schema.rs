@@ -87,6 +87,9 @@ fn without_origins(mut plan: PlanFile) -> PlanFile {
     plan.rules
         .iter_mut()
         .for_each(|rule| rule.origin = Origin::default());
+    plan.mutes
+        .iter_mut()
+        .for_each(|mute| mute.origin = Origin::default());
     plan
 }
 
@@ -150,6 +153,7 @@ fn every_key_of_the_schema_is_in_the_example_of_everything() {
         ("PartitionPolicy", "partitions"),
         ("IndexPlan", "indexes"),
         ("Rule", "rules"),
+        ("Mute", "mutes"),
     ] {
         for key in keys_of(&format!("/$defs/{definition}/properties")) {
             let used = plan[section]

@@ -68,7 +68,7 @@ pub async fn prove(
             Ok(proof) => proof,
             Err(reason) => {
                 // An error rolls back everything but what HypoPG keeps in memory.
-                let forget = format!("select {}.hypopg_reset()", quote_ident(schema));
+                let forget = format!("select /* dbops */ {}.hypopg_reset()", quote_ident(schema));
                 query(tx, &forget, &[]).await?;
                 Proof::Refused(reason)
             }
@@ -102,7 +102,8 @@ async fn attempt<T>(
         Ok(value) => Ok(Ok(value)),
         Err(error) if server_message(&error).is_some() => {
             // A prepared statement outlives the savepoint.
-            let left = "select from pg_catalog.pg_prepared_statements as p where p.name = $1";
+            let left =
+                "select /* dbops */ from pg_catalog.pg_prepared_statements as p where p.name = $1";
             if !query(tx, left, &[(&NAME, Type::TEXT)]).await?.is_empty() {
                 query(tx, &format!("deallocate {NAME}"), &[]).await?;
             }
@@ -136,18 +137,18 @@ async fn imagined(
     let definition = candidate.sql(Build::Plain, &candidate.table, name);
     let schema = quote_ident(schema);
     let create = format!(
-        "select h.indexrelid, h.indexname::pg_catalog.text from {schema}.hypopg_create_index($1) as h"
+        "select /* dbops */ h.indexrelid, h.indexname::pg_catalog.text from {schema}.hypopg_create_index($1) as h"
     );
     let row = first(query(tx, &create, &[(&definition, Type::TEXT)]).await?)?;
     let oid: u32 = row.try_get(0).context("reading a hypothetical index")?;
     let name: String = row.try_get(1).context("reading a hypothetical index")?;
     let plan = explain(tx, statement).await?;
-    let size = format!("select {schema}.hypopg_relation_size($1)::pg_catalog.int8");
+    let size = format!("select /* dbops */ {schema}.hypopg_relation_size($1)::pg_catalog.int8");
     let row = first(query(tx, &size, &[(&oid, Type::OID)]).await?)?;
     let bytes: Option<i64> = row
         .try_get(0)
         .context("reading the size of a hypothetical index")?;
-    let forget = format!("select {schema}.hypopg_drop_index($1)");
+    let forget = format!("select /* dbops */ {schema}.hypopg_drop_index($1)");
     query(tx, &forget, &[(&oid, Type::OID)]).await?;
     Ok(if plan.indexes.contains(&name) {
         Proof::Used {
@@ -162,14 +163,21 @@ async fn imagined(
 async fn explain(tx: &Transaction<'_>, statement: &Statement) -> Result<Plan> {
     let text = &statement.text;
     let row = if statement.parameters == 0 {
-        first(query(tx, &format!("explain (format json) {text}"), &[]).await?)?
+        first(
+            query(
+                tx,
+                &format!("explain (format json) /* dbops */ {text}"),
+                &[],
+            )
+            .await?,
+        )?
     } else {
         // The generic plan of a prepared statement; EXPLAIN (GENERIC_PLAN) does the same from 16 on only.
-        query(tx, &format!("prepare {NAME} as {text}"), &[]).await?;
+        query(tx, &format!("prepare {NAME} as /* dbops */ {text}"), &[]).await?;
         let nulls = vec!["null"; statement.parameters].join(", ");
         let explained = query(
             tx,
-            &format!("explain (format json) execute {NAME} ({nulls})"),
+            &format!("explain (format json) /* dbops */ execute {NAME} ({nulls})"),
             &[],
         )
         .await?;

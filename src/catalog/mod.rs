@@ -21,6 +21,7 @@ pub mod indexes;
 pub mod model;
 mod others;
 mod partitions;
+pub mod plans;
 mod properties;
 mod read;
 pub mod readiness;

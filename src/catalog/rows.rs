@@ -37,7 +37,7 @@ impl Reader<'_> {
         let what = || format!("reading `{}`", query.name);
         let rows = self
             .tx
-            .query_typed_raw(sql::pick(query, self.version_num), typed)
+            .query_typed_raw(&sql::marked(sql::pick(query, self.version_num)), typed)
             .await
             .with_context(what)?;
         pin_mut!(rows);

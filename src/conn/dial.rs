@@ -316,7 +316,7 @@ fn fits(facts: Facts, wanted: TargetSessionAttrs) -> bool {
 async fn facts(client: &Client) -> Result<Facts, tokio_postgres::Error> {
     let rows = simple_rows(
         client,
-        "select pg_catalog.pg_backend_pid(), \
+        "select /* dbops */ pg_catalog.pg_backend_pid(), \
          pg_catalog.current_setting('server_version_num'), \
          pg_catalog.pg_is_in_recovery(), \
          pg_catalog.current_setting('transaction_read_only')",

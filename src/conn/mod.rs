@@ -13,6 +13,7 @@ pub mod failure;
 pub mod keywords;
 pub mod options;
 pub mod pgpass;
+pub mod plain;
 pub mod secret;
 pub mod service;
 pub mod session;

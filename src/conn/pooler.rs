@@ -93,7 +93,7 @@ async fn moves_onto(client: &Client, mine: i32) -> bool {
 }
 
 async fn backend_pid(client: &Client) -> Option<i32> {
-    let rows = dial::simple_rows(client, "select pg_catalog.pg_backend_pid()")
+    let rows = dial::simple_rows(client, "select /* dbops */ pg_catalog.pg_backend_pid()")
         .await
         .ok()?;
     rows.first()?.first()?.parse().ok()

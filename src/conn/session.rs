@@ -395,7 +395,7 @@ fn assignments(verb: &str, settings: &[(&str, &str)]) -> String {
 /// Switches off the time-outs that newer servers have, where they exist (14 and 17).
 fn newer_settings(local: &str) -> String {
     format!(
-        "select pg_catalog.set_config(s.name, '0', {local}) from pg_catalog.pg_settings as s \
+        "select /* dbops */ pg_catalog.set_config(s.name, '0', {local}) from pg_catalog.pg_settings as s \
          where s.name in ('idle_session_timeout', 'transaction_timeout');\n"
     )
 }

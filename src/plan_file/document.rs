@@ -84,7 +84,7 @@ impl Document {
             }
             Value::Mapping(entries) => {
                 // A section with nothing but comments below it is an empty section.
-                for key in ["targets", "partitions", "indexes", "rules"] {
+                for key in ["targets", "partitions", "indexes", "rules", "mutes"] {
                     if entries.get(key).is_some_and(Value::is_null) {
                         entries.remove(key);
                         let place = positions.key(&Path::default().key(key));
@@ -168,6 +168,7 @@ impl Document {
         let partitions = lists("partitions", self.length("partitions"));
         let indexes = lists("indexes", self.length("indexes"));
         let rules = lists("rules", self.length("rules"));
+        let mutes = lists("mutes", self.length("mutes"));
         let targets: Vec<(String, Origin)> = self
             .plan
             .targets
@@ -187,6 +188,9 @@ impl Document {
         }
         for (rule, origin) in self.plan.rules.iter_mut().zip(rules) {
             rule.origin = origin;
+        }
+        for (mute, origin) in self.plan.mutes.iter_mut().zip(mutes) {
+            mute.origin = origin;
         }
         for (name, origin) in targets {
             if let Some(target) = self.plan.targets.get_mut(&name) {

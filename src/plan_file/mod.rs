@@ -9,6 +9,8 @@ mod index_parts;
 pub mod index_plan;
 pub mod load;
 mod mask;
+pub mod metric;
+pub mod mute;
 pub mod policy;
 mod position;
 mod read;
@@ -37,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
 pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, IndexPlan, Nulls};
 pub use load::{Loaded, Source, load, parse};
+pub use mute::{Day, Mute};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
 pub use rule::{Rule, Threshold};
 pub use schema::json_schema;
@@ -82,6 +85,9 @@ pub struct PlanFile {
     /// Thresholds by metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Findings that are known and accepted until a day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutes: Vec<Mute>,
 }
 
 /// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.

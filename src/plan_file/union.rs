@@ -68,6 +68,7 @@ impl Union {
         self.plan.partitions.extend(plan.partitions);
         self.plan.indexes.extend(plan.indexes);
         self.plan.rules.extend(plan.rules);
+        self.plan.mutes.extend(plan.mutes);
     }
 
     /// Returns the united plan and where each of its indexes is named.

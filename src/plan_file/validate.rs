@@ -117,6 +117,9 @@ pub(super) fn document(document: &Document, problems: &mut Vec<Diagnostic>) {
     for (rule, entry) in document.plan.rules.iter().zip(root.elements("rules")) {
         validate_rule::rule(&entry, rule, problems);
     }
+    for (mute, entry) in document.plan.mutes.iter().zip(root.elements("mutes")) {
+        validate_rule::mute(&entry, mute, problems);
+    }
 }
 
 /// Checks the `lock_budget` below an entry.

@@ -1,7 +1,10 @@
-//! Checks of one rule.
+//! Checks of one rule and of one mute.
 
 use super::diagnose::Diagnostic;
+use super::metric::{self, QUERY_LABELS, QUERY_METRICS, Worse};
+use super::mute::Mute;
 use super::rule::{Rule, Threshold};
+use super::suggest::nearest;
 use super::validate::Entry;
 
 /// Checks one rule.
@@ -32,6 +35,7 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
                 .help("add a threshold, for example `warn: \"> 100ms\"`"),
         );
     }
+    known(entry, rule, problems);
     order(entry, rule.warn.as_ref(), rule.critical.as_ref(), problems);
     if let (Some(clear), Some(warn)) = (&rule.clear, rule.warn.as_ref().or(rule.critical.as_ref()))
         && (clear.is_upper() == warn.is_upper() || !clear.is_comparable(warn))
@@ -75,6 +79,108 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
             );
         }
         order(&at, other.warn.as_ref(), other.critical.as_ref(), problems);
+    }
+}
+
+/// Checks the thresholds and the scope of a metric of statements, which this version knows all of.
+fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
+    if !rule.metric.starts_with("query.") {
+        return;
+    }
+    let names = QUERY_METRICS.iter().map(|metric| metric.name);
+    let Some(metric) = metric::metric(&rule.metric) else {
+        let diagnostic = entry.error(
+            "metric",
+            format!("there is no metric `{}`", rule.metric),
+            "not known here",
+        );
+        let help = match nearest(&rule.metric, names.clone()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!(
+                "metrics of statements: {}",
+                names.collect::<Vec<_>>().join(", ")
+            ),
+        };
+        problems.push(diagnostic.help(help));
+        return;
+    };
+    let mut threshold = |at: &Entry<'_>, key: &str, given: Option<&Threshold>| {
+        let Some(given) = given else {
+            return;
+        };
+        let example = metric.measure.example(metric.worse);
+        if !metric.measure.takes(given.unit) {
+            problems.push(
+                at.error(
+                    key,
+                    format!("`{given}` has another unit than `{}`", metric.name),
+                    "",
+                )
+                .help(format!("write for example `{key}: \"{example}\"`")),
+            );
+        } else if given.is_upper() != (metric.worse == Worse::Above) {
+            problems.push(
+                at.error(
+                    key,
+                    format!(
+                        "`{given}` finds what is good: `{}` is worse in the other direction",
+                        metric.name
+                    ),
+                    "",
+                )
+                .help(format!("write for example `{key}: \"{example}\"`")),
+            );
+        }
+    };
+    threshold(entry, "warn", rule.warn.as_ref());
+    threshold(entry, "critical", rule.critical.as_ref());
+    for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
+        threshold(&at, "warn", other.warn.as_ref());
+        threshold(&at, "critical", other.critical.as_ref());
+    }
+    labels(&entry.below("scope"), rule.scope.keys(), problems);
+    for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
+        labels(&at.below("match"), other.labels.keys(), problems);
+    }
+}
+
+/// Checks that statements have these labels.
+fn labels<'a>(
+    entry: &Entry<'_>,
+    keys: impl Iterator<Item = &'a String>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for key in keys {
+        if !QUERY_LABELS.contains(&key.as_str()) && !key.starts_with("tag:") {
+            problems.push(
+                entry
+                    .key_error(
+                        key,
+                        format!("statements have no label `{key}`"),
+                        "not known here",
+                    )
+                    .help(format!(
+                        "their labels: {}, tag:KEY",
+                        QUERY_LABELS.join(", ")
+                    )),
+            );
+        }
+    }
+}
+
+/// Checks one mute.
+pub(super) fn mute(entry: &Entry<'_>, mute: &Mute, problems: &mut Vec<Diagnostic>) {
+    for (key, value, help) in [
+        ("rule", &mute.rule, "name the rule whose findings are meant"),
+        ("reason", &mute.reason, "say why, and who looks after it"),
+    ] {
+        if value.trim().is_empty() {
+            problems.push(
+                entry
+                    .error(key, format!("`{key}` of a mute is empty"), "")
+                    .help(help),
+            );
+        }
     }
 }
 

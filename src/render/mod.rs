@@ -8,6 +8,7 @@ pub mod index_plan;
 pub mod index_survey;
 pub mod json;
 pub mod outcome;
+pub mod queries;
 pub mod schedule;
 pub mod snapshots;
 pub mod sql;

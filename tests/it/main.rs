@@ -79,6 +79,7 @@ mod output;
 mod properties;
 mod prune;
 mod prune_pending;
+mod queries;
 mod refusals;
 mod sandbox;
 mod saved;
@@ -128,6 +129,7 @@ const MODULES: &[&Module] = &[
     &properties::MODULE,
     &prune::MODULE,
     &prune_pending::MODULE,
+    &queries::MODULE,
     &refusals::MODULE,
     &sandbox::MODULE,
     &saved::MODULE,

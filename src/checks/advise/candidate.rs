@@ -3,6 +3,7 @@
 use super::foreign_key::free_name;
 use super::shape;
 use crate::catalog::index_model::{IndexCatalog, IndexedTable};
+use crate::ident::QualifiedName;
 use crate::syntax::statement::{ColumnUse, How, Query, Relation};
 use crate::syntax::{DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget};
 
@@ -31,6 +32,157 @@ pub fn candidates(catalog: &IndexCatalog, statement: &Statement) -> Vec<IndexSpe
         }
     }
     found
+}
+
+/// The one index that would serve a statement's use of a table best, before anything is proven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The table.
+    pub table: QualifiedName,
+    /// Its keys: those that are compared for equality, in any order, then those in the order that they are read in.
+    pub keys: Vec<KeySpec>,
+    /// How many of the first keys may change places.
+    pub equal: usize,
+}
+
+/// A column with fewer values than this, or mostly NULL, comes after others: it tells little apart.
+const FEW_VALUES: f32 = 8.0;
+
+/// Returns what index each table of a statement wants, none where it has one. `limited`: only the first rows of an
+/// order are read, so that an index in that order is worth it even without a condition.
+pub fn wanted(catalog: &IndexCatalog, statement: &Statement, limited: bool) -> Vec<Wanted> {
+    let mut found: Vec<Wanted> = Vec::new();
+    for query in &statement.queries {
+        for (at, relation) in query.relations.iter().enumerate() {
+            let Some(table) = table(catalog, relation) else {
+                continue;
+            };
+            let Some(one) = best(catalog, query, at, table, limited) else {
+                continue;
+            };
+            if !is_served(table, &one) && !found.contains(&one) {
+                found.push(one);
+            }
+        }
+    }
+    found
+}
+
+fn best(
+    catalog: &IndexCatalog,
+    query: &Query,
+    at: usize,
+    own: &IndexedTable,
+    limited: bool,
+) -> Option<Wanted> {
+    let uses = Uses::of(catalog, query, at, own);
+    let few = |key: &KeySpec| match &key.target {
+        KeyTarget::Column(name) => own.columns.iter().any(|column| {
+            column.name == *name
+                && (column.type_name == "boolean"
+                    || column.null_fraction.is_some_and(|share| share > 0.5)
+                    || column
+                        .n_distinct
+                        .is_some_and(|values| values > 0.0 && values < FEW_VALUES))
+        }),
+        KeyTarget::Expression(_) => false,
+    };
+    let mut equal = uses.equal.clone();
+    equal.sort_by_key(few);
+    // What only tells little apart is not worth an index of its own beside a join.
+    if !uses.joined.is_empty() && equal.iter().all(few) {
+        equal = [uses.joined.clone(), equal].concat();
+    }
+    // Beside keys that find few rows they only stand in the way of the order.
+    if !uses.order.is_empty() && !equal.iter().all(few) {
+        equal.retain(|key| !few(key));
+    }
+    let mut keys = equal.clone();
+    let tail = |keys: &mut Vec<KeySpec>| {
+        let order = uses.order.iter().filter(|_| limited || !equal.is_empty());
+        let order: Vec<KeySpec> = order.cloned().collect();
+        keys.extend(if order.is_empty() {
+            uses.ranges.first().cloned().into_iter().collect()
+        } else {
+            order
+        });
+    };
+    tail(&mut keys);
+    let mut kept: Vec<KeySpec> = Vec::new();
+    for key in keys {
+        if !kept.iter().any(|other| other.target == key.target) {
+            kept.push(key);
+        }
+    }
+    kept.truncate(MOST_KEYS);
+    if kept.is_empty() {
+        return None;
+    }
+    let equal = equal.len().min(kept.len());
+    // Read backwards it is the same; ascending is what people write.
+    if kept
+        .iter()
+        .skip(equal)
+        .all(|key| key.desc && key.nulls_first)
+    {
+        for key in &mut kept {
+            (key.desc, key.nulls_first) = (false, false);
+        }
+    }
+    Some(Wanted {
+        table: own.name.clone(),
+        keys: kept,
+        equal,
+    })
+}
+
+/// Whether an index serves what is wanted: the keys for equality first in any order, then the others in theirs. A
+/// unique index of nothing but keys for equality finds the row by itself.
+fn is_served(table: &IndexedTable, wanted: &Wanted) -> bool {
+    table
+        .indexes
+        .iter()
+        .filter(|index| index.valid)
+        .any(|index| {
+            shape::spec(index).is_some_and(|spec| {
+                spec.method == DEFAULT_METHOD
+                    && spec.predicate.is_none()
+                    && (covers(&spec.keys, wanted) || (spec.unique && is_point(&spec.keys, wanted)))
+            })
+        })
+}
+
+fn is_point(keys: &[KeySpec], wanted: &Wanted) -> bool {
+    let equal = wanted.keys.iter().take(wanted.equal);
+    let equal: Vec<&KeyTarget> = equal.map(|key| &key.target).collect();
+    keys.iter().all(|key| equal.contains(&&key.target))
+}
+
+/// Whether keys begin with what is wanted.
+pub fn covers(keys: &[KeySpec], wanted: &Wanted) -> bool {
+    if keys.len() < wanted.keys.len() {
+        return false;
+    }
+    let (first, rest) = keys.split_at(wanted.equal);
+    let (equal, tail) = wanted.keys.split_at(wanted.equal);
+    let all_there = equal
+        .iter()
+        .all(|key| first.iter().any(|other| other.target == key.target));
+    let in_order = |reversed: bool| {
+        tail.iter().zip(rest).all(|(key, there)| {
+            key.target == there.target
+                && (key.desc != there.desc) == reversed
+                && (key.nulls_first != there.nulls_first) == reversed
+        })
+    };
+    all_there && (in_order(false) || in_order(true))
+}
+
+/// Returns the index that is wanted, under a name that is free.
+pub fn index_of(catalog: &IndexCatalog, wanted: &Wanted) -> Option<IndexSpec> {
+    let named = |table: &&IndexedTable| table.name == wanted.table;
+    let table = catalog.tables.iter().find(named)?;
+    Some(spec(catalog, table, wanted.keys.clone()))
 }
 
 /// Tables that the statement names and that were read.
@@ -68,42 +220,68 @@ fn table<'a>(catalog: &'a IndexCatalog, relation: &Relation) -> Option<&'a Index
     })
 }
 
-/// Key lists worth trying for one table of a query.
-fn keys(catalog: &IndexCatalog, query: &Query, at: usize, own: &IndexedTable) -> Vec<Vec<KeySpec>> {
-    let mine = |one: &&ColumnUse| belongs(catalog, query, at, own, one);
-    let of = |wanted: fn(&How) -> bool| -> Vec<KeySpec> {
-        let mut keys: Vec<KeySpec> = Vec::new();
-        for one in query
+/// What a query asks of one of its tables.
+struct Uses {
+    equal: Vec<KeySpec>,
+    joined: Vec<KeySpec>,
+    ranges: Vec<KeySpec>,
+    /// Empty where another table takes part in it.
+    order: Vec<KeySpec>,
+}
+
+impl Uses {
+    fn of(catalog: &IndexCatalog, query: &Query, at: usize, own: &IndexedTable) -> Self {
+        let mine = |one: &&ColumnUse| belongs(catalog, query, at, own, one);
+        let of = |wanted: fn(&How) -> bool| -> Vec<KeySpec> {
+            let mut keys: Vec<KeySpec> = Vec::new();
+            for one in query
+                .uses
+                .iter()
+                .filter(mine)
+                .filter(|one| wanted(&one.how))
+            {
+                let mut key = KeySpec::plain(one.target.clone());
+                if let How::Sort { desc, nulls_first } = one.how {
+                    (key.desc, key.nulls_first) = (desc, nulls_first);
+                }
+                if !keys.iter().any(|other| other.target == key.target) {
+                    keys.push(key);
+                }
+            }
+            keys
+        };
+        let equal = of(|how| *how == How::Equal);
+        let joined = of(|how| *how == How::Join);
+        let ranges = of(|how| *how == How::Range);
+        // An order that another table takes part in cannot be read from this table's index.
+        let sorts = |how: &How| matches!(how, How::Sort { .. });
+        let all_mine = query
             .uses
             .iter()
-            .filter(mine)
-            .filter(|one| wanted(&one.how))
-        {
-            let mut key = KeySpec::plain(one.target.clone());
-            if let How::Sort { desc, nulls_first } = one.how {
-                (key.desc, key.nulls_first) = (desc, nulls_first);
-            }
-            if !keys.iter().any(|other| other.target == key.target) {
-                keys.push(key);
-            }
+            .filter(|one| sorts(&one.how))
+            .all(|one| mine(&one));
+        let order = if all_mine && query.sorted {
+            of(sorts)
+        } else {
+            Vec::new()
+        };
+        Self {
+            equal,
+            joined,
+            ranges,
+            order,
         }
-        keys
-    };
-    let equal = of(|how| *how == How::Equal);
-    let joined = of(|how| *how == How::Join);
-    let ranges = of(|how| *how == How::Range);
-    // An order that another table takes part in cannot be read from this table's index.
-    let sorts = |how: &How| matches!(how, How::Sort { .. });
-    let all_mine = query
-        .uses
-        .iter()
-        .filter(|one| sorts(&one.how))
-        .all(|one| mine(&one));
-    let order = if all_mine && query.sorted {
-        of(sorts)
-    } else {
-        Vec::new()
-    };
+    }
+}
+
+/// Key lists worth trying for one table of a query.
+fn keys(catalog: &IndexCatalog, query: &Query, at: usize, own: &IndexedTable) -> Vec<Vec<KeySpec>> {
+    let Uses {
+        equal,
+        joined,
+        ranges,
+        order,
+    } = Uses::of(catalog, query, at, own);
     let range = |at: usize| ranges.get(at).cloned().into_iter().collect::<Vec<_>>();
     let mut lists = vec![
         [equal.clone(), range(0)].concat(),

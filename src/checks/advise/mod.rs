@@ -10,7 +10,7 @@ mod invalid;
 mod shape;
 pub mod statement;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod unused;
 
 use std::collections::BTreeMap;

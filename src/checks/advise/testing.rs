@@ -12,12 +12,12 @@ use crate::ident::QualifiedName;
 use crate::syntax::{KeyTarget, create_index};
 
 /// A name in `public`.
-pub(super) fn name(text: &str) -> QualifiedName {
+pub(in crate::checks) fn name(text: &str) -> QualifiedName {
     QualifiedName::new("public", text)
 }
 
 /// A table with the columns `a` to `f`.
-pub(super) fn table(text: &str) -> IndexedTable {
+pub(in crate::checks) fn table(text: &str) -> IndexedTable {
     IndexedTable {
         oid: 0,
         name: name(text),
@@ -46,7 +46,7 @@ pub(super) fn table(text: &str) -> IndexedTable {
 }
 
 /// An index as the statement makes it, valid and with 1 MiB; opclass and collation are what is written.
-pub(super) fn index(sql: &str) -> LiveIndex {
+pub(in crate::checks) fn index(sql: &str) -> LiveIndex {
     let spec = create_index(sql).unwrap().spec;
     let pair = |object: &Option<crate::syntax::ObjectName>| {
         object
@@ -94,7 +94,7 @@ pub(super) fn index(sql: &str) -> LiveIndex {
 }
 
 /// Makes an index enforce a constraint of its own name.
-pub(super) fn enforcing(mut index: LiveIndex, kind: LiveConstraintKind) -> LiveIndex {
+pub(in crate::checks) fn enforcing(mut index: LiveIndex, kind: LiveConstraintKind) -> LiveIndex {
     index.constraint = Some(LiveConstraint {
         name: index.name.name.clone(),
         kind,
@@ -104,18 +104,18 @@ pub(super) fn enforcing(mut index: LiveIndex, kind: LiveConstraintKind) -> LiveI
 }
 
 /// A database to be examined.
-pub(super) struct Case {
-    pub(super) catalog: IndexCatalog,
-    pub(super) facts: AdviceFacts,
-    pub(super) folds: Vec<Fold>,
-    pub(super) nodes: Vec<NodeUsage>,
-    pub(super) unreached: Vec<(String, String)>,
-    pub(super) limits: Limits,
+pub(in crate::checks) struct Case {
+    pub(in crate::checks) catalog: IndexCatalog,
+    pub(in crate::checks) facts: AdviceFacts,
+    pub(in crate::checks) folds: Vec<Fold>,
+    pub(in crate::checks) nodes: Vec<NodeUsage>,
+    pub(in crate::checks) unreached: Vec<(String, String)>,
+    pub(in crate::checks) limits: Limits,
 }
 
 impl Case {
     /// Tables on one node whose statistics reach back 100 days; each index was scanned as often as it says.
-    pub(super) fn of(tables: Vec<IndexedTable>) -> Self {
+    pub(in crate::checks) fn of(tables: Vec<IndexedTable>) -> Self {
         let mut case = Self {
             catalog: IndexCatalog {
                 tables,
@@ -146,14 +146,14 @@ impl Case {
     }
 
     /// One table `t` with these indexes.
-    pub(super) fn indexes(indexes: Vec<LiveIndex>) -> Self {
+    pub(in crate::checks) fn indexes(indexes: Vec<LiveIndex>) -> Self {
         let mut table = table("t");
         table.indexes = indexes;
         Self::of(vec![table])
     }
 
     /// A node that scanned each index as often as the catalog says.
-    pub(super) fn node(&self, node: &str) -> NodeUsage {
+    pub(in crate::checks) fn node(&self, node: &str) -> NodeUsage {
         NodeUsage {
             node: node.to_owned(),
             stats_seconds: 100.0 * 86_400.0,
@@ -176,7 +176,7 @@ impl Case {
     }
 
     /// Adds a foreign key of a table.
-    pub(super) fn foreign_key(&mut self, table: &str, columns: &[&str]) {
+    pub(in crate::checks) fn foreign_key(&mut self, table: &str, columns: &[&str]) {
         let table_oid = self.table(table).oid;
         self.facts.foreign_keys.push(ForeignKeyFacts {
             table_oid,
@@ -189,7 +189,7 @@ impl Case {
         });
     }
 
-    pub(super) fn table(&mut self, text: &str) -> &mut IndexedTable {
+    pub(in crate::checks) fn table(&mut self, text: &str) -> &mut IndexedTable {
         let name = name(text);
         self.catalog
             .tables
@@ -198,7 +198,7 @@ impl Case {
             .unwrap()
     }
 
-    pub(super) fn findings(&self) -> Vec<Finding> {
+    pub(in crate::checks) fn findings(&self) -> Vec<Finding> {
         examine(Inputs {
             catalog: &self.catalog,
             facts: &self.facts,
@@ -210,7 +210,7 @@ impl Case {
     }
 
     /// Kind, verdict and index or table of each finding, in order.
-    pub(super) fn verdicts(&self) -> Vec<(Kind, Verdict, String)> {
+    pub(in crate::checks) fn verdicts(&self) -> Vec<(Kind, Verdict, String)> {
         self.findings()
             .into_iter()
             .map(|one| {

@@ -5,5 +5,10 @@
 pub mod compare;
 pub mod figures;
 pub mod group;
+pub mod kind;
 pub mod p95;
+pub mod propose;
+pub mod reasons;
+pub mod report;
+pub mod slow;
 pub mod welch;

@@ -1,7 +1,12 @@
 //! `dbops queries`: the group only dispatches.
 
+mod compare;
+mod explain;
+mod showing;
+mod slow;
 mod snapshot;
 mod source;
+mod top;
 mod windows;
 
 use clap::{Args, Subcommand};
@@ -20,10 +25,19 @@ pub(super) struct Group {
 enum Command {
     /// Keep what pg_stat_statements counts now, to compare with later
     Snapshot(snapshot::Args),
+    /// Show what takes most of the server's time
+    Top(top::Args),
+    /// Show statements that break a rule, why they are slow and what to do
+    Slow(slow::Args),
+    /// Compare two readings: new, gone, slower, faster, more calls
+    Compare(compare::Args),
 }
 
 pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
     match group.command {
         Command::Snapshot(args) => snapshot::run(args, context),
+        Command::Top(args) => top::run(args, context),
+        Command::Slow(args) => slow::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
     }
 }

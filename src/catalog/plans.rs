@@ -1,0 +1,362 @@
+//! Generic plans of statements as `pg_stat_statements` keeps them: with `$1` for every constant. Nothing is run.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Transaction};
+
+use crate::conn::plain;
+
+/// Planning that takes longer is given up, in milliseconds.
+const PLAN_TIMEOUT_MS: u32 = 2_000;
+/// Waiting for locks that takes longer is given up, in milliseconds.
+const LOCK_TIMEOUT_MS: u32 = 100;
+const NAME: &str = "dbops_explain";
+const ROLE_PATH: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/sql/statements/role_path.sql"
+));
+
+/// What a plan says, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// The planner's cost of the whole.
+    pub cost: f64,
+    /// Rows that it expects as the result.
+    pub rows: f64,
+    /// Tables read from beginning to end.
+    pub seq_scans: Vec<SeqScan>,
+    /// What is sorted, keys joined.
+    pub sorts: Vec<String>,
+    /// Indexes that are used.
+    pub indexes: Vec<String>,
+    /// Its nodes, one a line, those inside others further in.
+    pub lines: Vec<String>,
+}
+
+/// A table that is read from beginning to end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeqScan {
+    /// The table or partition.
+    pub table: String,
+    /// Rows that are expected to pass the filter.
+    pub rows: f64,
+    /// The filter, where there is one.
+    pub filter: Option<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The type of a parameter follows from nothing.
+    ParameterType,
+    /// A table or schema is not found: it is dropped, or another search_path finds it.
+    NotFound,
+    /// The role may not.
+    Privilege,
+    /// Planning took more than two seconds.
+    Timeout,
+    /// A lock was not to be had within a tenth of a second.
+    Lock,
+    /// The text is cut off or otherwise no statement.
+    Syntax,
+    /// Something else.
+    Other,
+}
+
+impl Refusal {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ParameterType => "the type of a parameter cannot be told without its value",
+            Self::NotFound => "a table is not found: dropped since, or on another search_path",
+            Self::Privilege => "the role may not read what the statement reads",
+            Self::Timeout => "planning took more than two seconds",
+            Self::Lock => "a table is locked",
+            Self::Syntax => "the text is cut off or holds a constant that the server replaced",
+            Self::Other => "the server does not plan it",
+        }
+    }
+
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    fn of(code: &str) -> Self {
+        match code {
+            // indeterminate_datatype, ambiguous_function, datatype_mismatch
+            "42P18" | "42725" | "42P08" | "42804" => Self::ParameterType,
+            "42P01" | "3F000" | "42703" | "42883" => Self::NotFound,
+            "42501" => Self::Privilege,
+            "57014" => Self::Timeout,
+            "55P03" => Self::Lock,
+            "42601" => Self::Syntax,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns the generic plan of a statement, or why there is none. `role`: OID of the role whose search_path counts.
+///
+/// The transaction is read-only and the statement only planned. From PostgreSQL 16 on by `GENERIC_PLAN`; before by a
+/// prepared statement, which cannot be planned where the type of a parameter follows from nothing.
+///
+/// # Errors
+/// The connection fails.
+pub async fn generic_plan(
+    tx: &Transaction<'_>,
+    version_num: i32,
+    text: &str,
+    role: u32,
+) -> Result<Result<Plan, Refusal>> {
+    let text = text.trim().trim_end_matches(';');
+    let first = attempt(tx, version_num, text, role).await?;
+    if first != Err(Refusal::Syntax) {
+        return Ok(first);
+    }
+    // The server replaces the constant of `interval '1 day'`, and leaves what no grammar takes.
+    let repaired = typed_parameters(text);
+    if repaired == text {
+        return Ok(first);
+    }
+    attempt(tx, version_num, &repaired, role).await
+}
+
+async fn attempt(
+    tx: &Transaction<'_>,
+    version_num: i32,
+    text: &str,
+    role: u32,
+) -> Result<Result<Plan, Refusal>> {
+    tx.batch_execute(&format!(
+        "savepoint {NAME}; set local search_path to default; set local plan_cache_mode = force_generic_plan; \
+         set local statement_timeout = {PLAN_TIMEOUT_MS}; set local lock_timeout = {LOCK_TIMEOUT_MS}"
+    ))
+    .await
+    .context("preparing to plan a statement")?;
+    let planned = explain(tx, version_num, text, role).await;
+    tx.batch_execute(&format!(
+        "rollback to savepoint {NAME}; release savepoint {NAME}"
+    ))
+    .await
+    .context("putting the settings back")?;
+    // A prepared statement outlives the savepoint.
+    let left = "select /* dbops */ from pg_catalog.pg_prepared_statements as p where p.name = $1";
+    if !query(tx, left, &[(&NAME, Type::TEXT)]).await?.is_empty() {
+        query(tx, &format!("deallocate {NAME}"), &[]).await?;
+    }
+    match planned {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(error) => match code(&error) {
+            Some(code) => Ok(Err(Refusal::of(&code))),
+            None => Err(error),
+        },
+    }
+}
+
+fn code(error: &anyhow::Error) -> Option<String> {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
+        .find_map(|cause| cause.code())
+        .map(|code| code.code().to_owned())
+}
+
+async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) -> Result<Plan> {
+    let path = query(tx, ROLE_PATH, &[(&role, Type::OID)]).await?;
+    if let Some(row) = path.first() {
+        let path: String = row.try_get(0).context("reading a search_path")?;
+        let set = "select /* dbops */ pg_catalog.set_config('search_path', $1, true)";
+        query(tx, set, &[(&path, Type::TEXT)]).await?;
+    }
+    let json: Value = if version_num >= 160_000 && !text.contains(';') {
+        let sql = format!("explain (generic_plan, format json) /* dbops */ {text}");
+        let rows = plain::first_column(tx, &sql).await?;
+        serde_json::from_str(&rows.concat()).context("reading a plan")?
+    } else {
+        query(tx, &format!("prepare {NAME} as /* dbops */ {text}"), &[]).await?;
+        let count = parameters(text);
+        let nulls = vec!["null"; count].join(", ");
+        let list = if count == 0 {
+            String::new()
+        } else {
+            format!("({nulls})")
+        };
+        let rows = query(
+            tx,
+            &format!("explain (format json) /* dbops */ execute {NAME} {list}"),
+            &[],
+        )
+        .await?;
+        let row = rows.first().context("EXPLAIN gave no plan")?;
+        row.try_get(0).context("reading a plan")?
+    };
+    read(&json)
+}
+
+async fn query(
+    tx: &Transaction<'_>,
+    sql: &str,
+    params: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)],
+) -> Result<Vec<Row>> {
+    tx.query_typed(sql, params)
+        .await
+        .context("planning a statement")
+}
+
+fn read(json: &Value) -> Result<Plan> {
+    let root = json
+        .get(0)
+        .and_then(|one| one.get("Plan"))
+        .context("EXPLAIN gave no plan")?;
+    let mut plan = Plan {
+        cost: number(root, "Total Cost"),
+        rows: number(root, "Plan Rows"),
+        ..Plan::default()
+    };
+    collect(root, 0, &mut plan);
+    Ok(plan)
+}
+
+fn number(node: &Value, key: &str) -> f64 {
+    node.get(key).and_then(Value::as_f64).unwrap_or_default()
+}
+
+fn collect(node: &Value, depth: usize, plan: &mut Plan) {
+    let word = |key: &str| node.get(key).and_then(Value::as_str);
+    let kind = word("Node Type").unwrap_or("?");
+    let table = word("Relation Name");
+    let index = word("Index Name");
+    if kind == "Seq Scan"
+        && let Some(table) = table
+    {
+        plan.seq_scans.push(SeqScan {
+            table: table.to_owned(),
+            rows: number(node, "Plan Rows"),
+            filter: word("Filter").map(str::to_owned),
+        });
+    }
+    if let (true, Some(keys)) = (
+        kind.ends_with("Sort"),
+        node.get("Sort Key").and_then(Value::as_array),
+    ) {
+        let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
+        plan.sorts.push(keys.join(", "));
+    }
+    plan.indexes.extend(index.map(str::to_owned));
+    let on = match (index, table) {
+        (Some(index), Some(table)) => format!(" by {index} on {table}"),
+        (Some(index), None) => format!(" by {index}"),
+        (None, Some(table)) => format!(" on {table}"),
+        (None, None) => String::new(),
+    };
+    plan.lines.push(format!(
+        "{}{kind}{on}, {} rows, cost {:.0}",
+        "  ".repeat(depth),
+        number(node, "Plan Rows"),
+        number(node, "Total Cost")
+    ));
+    for inner in node
+        .get("Plans")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        collect(inner, depth + 1, plan);
+    }
+}
+
+/// The highest `$n` of a text.
+fn parameters(text: &str) -> usize {
+    text.split('$')
+        .skip(1)
+        .filter_map(|rest| {
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            rest.get(..end)?.parse().ok()
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// Returns a text with `interval $1` written as `$1::interval`, and the same for the other types whose constants are written so.
+pub fn typed_parameters(text: &str) -> String {
+    const TYPES: [&str; 6] = [
+        "interval",
+        "date",
+        "timestamptz",
+        "timestamp",
+        "time",
+        "uuid",
+    ];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, after) = rest.split_at(at);
+        let digits = after
+            .get(1..)
+            .unwrap_or_default()
+            .find(|c: char| !c.is_ascii_digit())
+            .map_or(after.len(), |end| end + 1);
+        let (parameter, behind) = after.split_at(digits);
+        let word = before.trim_end();
+        let kind = TYPES.iter().find(|kind| {
+            let start = word.len().checked_sub(kind.len());
+            let own = start.and_then(|start| word.get(start..));
+            let bounded = start
+                .and_then(|start| word.get(..start))
+                .is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            bounded && own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
+        });
+        match kind {
+            Some(kind) if parameter.len() > 1 && word.len() < before.len() => {
+                out.push_str(word.get(..word.len() - kind.len()).unwrap_or_default());
+                out.push_str(&format!("{parameter}::{kind}"));
+            }
+            _ => {
+                out.push_str(before);
+                out.push_str(parameter);
+            }
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_constants_become_casts() {
+        for (text, expected) in [
+            ("select now() - interval $1", "select now() - $1::interval"),
+            ("a > DATE $12 and b = $2", "a > $12::date and b = $2"),
+            ("select my_interval $1", "select my_interval $1"),
+            ("select $1", "select $1"),
+            ("select 1", "select 1"),
+        ] {
+            assert_eq!(typed_parameters(text), expected);
+        }
+        assert_eq!(parameters("a = $2 and b = $11"), 11);
+    }
+
+    #[test]
+    fn plans_give_their_facts() {
+        let json = serde_json::json!([{"Plan": {
+            "Node Type": "Limit", "Total Cost": 10.5, "Plan Rows": 3,
+            "Plans": [{"Node Type": "Sort", "Sort Key": ["a", "b DESC"], "Plans": [
+                {"Node Type": "Seq Scan", "Relation Name": "t", "Plan Rows": 7, "Filter": "(a = $1)"},
+                {"Node Type": "Index Scan", "Relation Name": "u", "Index Name": "u_pkey"}
+            ]}]
+        }}]);
+        let plan = read(&json).unwrap();
+        assert_eq!((plan.cost, plan.rows), (10.5, 3.0));
+        assert_eq!(plan.seq_scans[0].table, "t");
+        assert_eq!(plan.sorts, ["a, b DESC"]);
+        assert_eq!(plan.indexes, ["u_pkey"]);
+        assert_eq!(plan.lines.len(), 4);
+        assert!(read(&serde_json::json!([])).is_err());
+    }
+}

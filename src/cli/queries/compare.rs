@@ -1,0 +1,230 @@
+//! `dbops queries compare`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use super::showing::Form;
+use super::source::{SourceArgs, readings};
+use crate::checks::queries::compare::{
+    Change, Comparison, Identity, Limits, One, Side, compare, different_settings,
+};
+use crate::checks::queries::report::{self, Overview};
+use crate::cli::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::render::queries::Texts;
+use crate::render::queries::compared::{self, Compared};
+use crate::sample::statements::delta::difference;
+use crate::sample::statements::file;
+use crate::sample::statements::model::Snapshot;
+
+/// Compare two readings: new, gone, slower, faster, more calls
+///
+/// Two readings of one server compare what happened between them with the time before the first. Readings of two
+/// servers compare life with life. Statements are the same by fingerprint, database and role.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Before: a file of `queries snapshot`
+    #[arg(value_name = "BEFORE")]
+    before: PathBuf,
+    /// After: another file [default: the server now]
+    #[arg(value_name = "AFTER")]
+    after: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// How many changes to show; 0: all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// Show whole texts
+    #[arg(long)]
+    full: bool,
+    /// Exit with 1 where statements became slower by at least this: regression:20%
+    #[arg(long, value_name = "regression:SHARE", value_parser = regression)]
+    fail_on: Option<f64>,
+    /// Compare even where the two sides counted different things
+    #[arg(long)]
+    force: bool,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let before = last(&args.before)?;
+    let after = match &args.after {
+        Some(path) => last(path)?,
+        None => {
+            let mut sampled = readings(&args.source, context)?;
+            let (Some(one), true) = (sampled.pop(), sampled.is_empty()) else {
+                bail!(
+                    Failure::usage("a reading is compared with that of one node")
+                        .hint("choose one with --target NAME and --node NAME")
+                );
+            };
+            let mut readings = one.readings;
+            readings
+                .pop()
+                .ok_or_else(|| Failure::usage("there is no reading of the server"))?
+        }
+    };
+    let (first, second, basis) = sides(&before, &after)?;
+    let different = different_settings(&first, &second);
+    if let (Some((name, a, b)), false) = (different.first(), args.force) {
+        bail!(
+            Failure::refused(format!(
+                "the two sides counted different things: {name} is `{a}` before and `{b}` after"
+            ))
+            .hint("compare them all the same with --force")
+        );
+    }
+    let mut limits = Limits::default();
+    if let Some(ratio) = args.fail_on {
+        limits.ratio = ratio;
+    }
+    let comparison = compare(&first, &second, &limits);
+    let exit = if args.fail_on.is_some() && is_worse(&comparison) {
+        Exit::Findings
+    } else {
+        Exit::Done
+    };
+    let name = |path: &Path| path.display().to_string();
+    let after_name = args
+        .after
+        .as_deref()
+        .map_or_else(|| "the server now".to_owned(), name);
+    let compared = Compared {
+        before: &name(&args.before),
+        after: &after_name,
+        basis,
+        seconds: (first.seconds, second.seconds),
+        comparison: &comparison,
+    };
+    let texts = if args.full {
+        Texts::Full
+    } else {
+        Texts::Elided
+    };
+    let most = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
+    let out = match args.output {
+        Form::Json => compared::json(&compared, exit),
+        Form::Table => compared::table(&compared, most, texts),
+        Form::Markdown => compared::markdown(&compared, most, texts),
+        Form::Html => bail!(Failure::usage(
+            "a comparison has no HTML form; use table, json or markdown"
+        )),
+    };
+    context.ui.result(&out)?;
+    Ok(exit)
+}
+
+fn is_worse(comparison: &Comparison) -> bool {
+    let mut all = comparison.changed.iter();
+    all.any(|one| one.changes.contains(&Change::Slower))
+}
+
+fn last(path: &Path) -> anyhow::Result<Snapshot> {
+    file::load(path)?
+        .pop()
+        .ok_or_else(|| Failure::usage(format!("{} holds no reading", path.display())).into())
+}
+
+/// Makes the two sides: of one server the time before the first reading and the time between, of two servers all
+/// that each counted.
+fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, &'static str)> {
+    let same = before.origin.system_identifier.is_some()
+        && before.origin.system_identifier == after.origin.system_identifier
+        && before.origin.version_num / 10_000 == after.origin.version_num / 10_000;
+    if same && after.origin.taken_at > before.origin.taken_at {
+        let between = difference(before, after);
+        if between.is_usable() {
+            let mut second = side(&report::window(before, after, &between), after);
+            // What the window does not hold may still be there, only not called.
+            second.present = after
+                .entries
+                .iter()
+                .filter_map(|entry| entry.key.queryid)
+                .collect();
+            let first = side(&report::life(before), before);
+            return Ok((
+                first,
+                second,
+                "one server: the time between the two readings against the time before the first",
+            ));
+        }
+    }
+    Ok((
+        side(&report::life(before), before),
+        side(&report::life(after), after),
+        if same {
+            "one server that began to count anew between the two readings: each life against the other"
+        } else {
+            "two servers: each life against the other"
+        },
+    ))
+}
+
+fn side(overview: &Overview, snapshot: &Snapshot) -> Side {
+    let header = &overview.header;
+    Side {
+        statements: overview
+            .statements
+            .iter()
+            .zip(&overview.figures)
+            .map(|(statement, figures)| One {
+                identity: Identity {
+                    fingerprint: match (&statement.fingerprint, statement.queryids.first()) {
+                        (Some(print), _) => print.to_string(),
+                        (None, Some(id)) => format!("queryid {id}"),
+                        (None, None) => String::new(),
+                    },
+                    database: statement.database.clone(),
+                    role: statement.role.clone(),
+                    nested: statement.toplevel == Some(false),
+                },
+                queryids: statement.queryids.clone(),
+                text: statement.text.clone(),
+                figures: figures.clone(),
+            })
+            .collect(),
+        seconds: header
+            .from
+            .map(|from| header.until - from)
+            .filter(|seconds| *seconds > 0.0),
+        settings: snapshot.origin.settings.clone(),
+        evictions: header.evictions.map(|count| count > 0),
+        present: Default::default(),
+    }
+}
+
+/// Reads `regression:20%` as the ratio 1.2.
+fn regression(text: &str) -> Result<f64, String> {
+    text.strip_prefix("regression:")
+        .and_then(|rest| rest.strip_suffix('%'))
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|percent| *percent > 0.0 && percent.is_finite())
+        .map(|percent| 1.0 + percent / 100.0)
+        .ok_or_else(|| "write by how much slower: regression:20%".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regressions_are_given_in_per_cent() {
+        assert_eq!(regression("regression:20%"), Ok(1.2));
+        for text in [
+            "regression",
+            "regression:20",
+            "20%",
+            "regression:-5%",
+            "regression:x%",
+        ] {
+            assert!(regression(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Statements for tickets and pull requests.
+
+use std::fmt::Write as _;
+
+use super::Texts;
+use super::table::verdict;
+use super::text::{elide, one_line};
+use super::words::{header, maybe, ms, noise, number, p95, percent, place};
+use crate::checks::queries::report::Report;
+
+/// Columns of a text that is not shown in full.
+const TEXT: usize = 160;
+
+/// One target: a table, and below it what was found.
+pub fn report(report: &Report, texts: Texts) -> String {
+    let mut out = format!("## Statements of {}\n\n", escape(&report.target));
+    for line in header(report) {
+        let _ = writeln!(out, "- {}", escape(&line));
+    }
+    out.push_str(
+        "\n| # | share | time | calls | mean | max | p95, for sure | rows/call | statement |\n",
+    );
+    out.push_str("|--:|--:|--:|--:|--:|--:|--:|--:|---|\n");
+    for line in &report.statements {
+        let text = one_line(line.text.as_deref().unwrap_or("text lost"));
+        let text = match texts {
+            Texts::Elided => elide(&text, TEXT),
+            Texts::Full => text,
+        };
+        let figures = &line.figures;
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            line.rank,
+            maybe(figures.time_share, percent),
+            ms(figures.total_ms),
+            number(figures.calls),
+            maybe(figures.mean_ms, ms),
+            maybe(figures.max_ms, ms),
+            p95(line),
+            maybe(figures.rows_per_call, number),
+            code(&text),
+        );
+    }
+    for line in report
+        .statements
+        .iter()
+        .filter(|line| !line.broken.is_empty())
+    {
+        let _ = writeln!(out, "\n### {}. {}\n", line.rank, escape(&place(line)));
+        for broken in &line.broken {
+            let _ = writeln!(out, "- {}", escape(&verdict(broken)));
+        }
+        for reason in &line.reasons {
+            let _ = writeln!(
+                out,
+                "- why: {}; do: {}",
+                escape(&reason.evidence),
+                escape(reason.advice)
+            );
+        }
+    }
+    if let Some(noise) = noise(&report.noise) {
+        let _ = writeln!(out, "\n{}", escape(&noise));
+    }
+    out
+}
+
+/// A text in backticks, more of them than it holds in a row; a bar would end the cell.
+pub(super) fn code(text: &str) -> String {
+    let mut longest = 0;
+    let mut run = 0;
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let gap = if longest > 0 { " " } else { "" };
+    format!("{fence}{gap}{}{gap}{fence}", text.replace('|', "\\|"))
+}
+
+/// Takes the meaning from characters that Markdown and HTML give one.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_cannot_leave_their_cell() {
+        assert_eq!(code("a | b"), "`a \\| b`");
+        assert_eq!(code("a `b` c"), "`` a `b` c ``");
+        assert_eq!(
+            escape("<script> *x* [y](z)"),
+            "&lt;script> \\*x\\* \\[y\\](z)"
+        );
+    }
+}

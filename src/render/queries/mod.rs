@@ -1,0 +1,18 @@
+//! Statements for people, for programs, for tickets and for browsers: one file a format.
+
+pub mod compared;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod table;
+mod text;
+mod words;
+
+/// How much of a statement's text is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// Beginning and end.
+    Elided,
+    /// All of it.
+    Full,
+}

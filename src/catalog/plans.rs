@@ -168,10 +168,22 @@ async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) 
         let set = "select /* dbops */ pg_catalog.set_config('search_path', $1, true)";
         query(tx, set, &[(&path, Type::TEXT)]).await?;
     }
-    let json: Value = if version_num >= 160_000 && !text.contains(';') {
+    let json = plan_json(tx, version_num, text).await?;
+    if !json.to_string().contains("\"Subplans Removed\"") {
+        return read(&json);
+    }
+    // Without a value no partition passes, and the plan would show none.
+    tx.batch_execute("set local enable_partition_pruning = off")
+        .await
+        .context("preparing to plan a statement")?;
+    read(&plan_json(tx, version_num, text).await?)
+}
+
+async fn plan_json(tx: &Transaction<'_>, version_num: i32, text: &str) -> Result<Value> {
+    if version_num >= 160_000 && !text.contains(';') {
         let sql = format!("explain (generic_plan, format json) /* dbops */ {text}");
         let rows = plain::first_column(tx, &sql).await?;
-        serde_json::from_str(&rows.concat()).context("reading a plan")?
+        serde_json::from_str(&rows.concat()).context("reading a plan")
     } else {
         query(tx, &format!("prepare {NAME} as /* dbops */ {text}"), &[]).await?;
         let count = parameters(text);
@@ -188,9 +200,10 @@ async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) 
         )
         .await?;
         let row = rows.first().context("EXPLAIN gave no plan")?;
-        row.try_get(0).context("reading a plan")?
-    };
-    read(&json)
+        let json = row.try_get(0).context("reading a plan")?;
+        query(tx, &format!("deallocate {NAME}"), &[]).await?;
+        Ok(json)
+    }
 }
 
 async fn query(

@@ -108,6 +108,39 @@ impl Events for Progress {
     }
 }
 
+/// A bar over windows that are recorded, with what is known so far.
+pub struct Windows {
+    bar: ProgressBar,
+}
+
+impl Windows {
+    /// Makes a bar for so many windows; hidden where nobody would see it.
+    pub fn new(windows: usize) -> Self {
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(windows as u64), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    /// Says how many windows are there and what they tell.
+    pub fn say(&self, done: usize, message: String) {
+        self.bar.set_position(done as u64);
+        self.bar.set_message(message);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// `t_a_idx: building index: scanning table 41 %, about 3 min left`.
 fn message(step: &Step, progress: &BuildProgress) -> String {
     let mut text = match &step.index {

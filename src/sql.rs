@@ -83,6 +83,22 @@ pub static SERVER: Query = Query {
     ],
 };
 
+/// Columns, keys and foreign keys of all tables.
+pub static KEYS: Query = Query {
+    name: "keys",
+    variants: &[(13, catalog_query!("keys.sql"))],
+    params: &[],
+    columns: &[
+        ("table_oid", Type::OID),
+        ("schema_name", Type::TEXT),
+        ("name", Type::TEXT),
+        ("columns", Type::TEXT_ARRAY),
+        ("types", Type::TEXT_ARRAY),
+        ("keys", Type::JSONB),
+        ("foreign_keys", Type::JSONB),
+    ],
+};
+
 /// Partitioned tables.
 pub static TABLES: Query = Query {
     name: "tables",
@@ -358,7 +374,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 38] = [
+pub static ALL: [&Query; 39] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -387,6 +403,7 @@ pub static ALL: [&Query; 38] = [
     &indexes::TABLESPACES,
     &indexes::USAGE,
     &INVALID_INDEXES,
+    &KEYS,
     &NAMES,
     &OTHERS,
     &PARENTS,

@@ -18,6 +18,8 @@ mod index_fold;
 mod index_list;
 pub mod index_model;
 pub mod indexes;
+pub mod key_model;
+pub mod keys;
 pub mod model;
 mod others;
 mod partitions;

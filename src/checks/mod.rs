@@ -3,4 +3,5 @@
 pub mod advise;
 pub mod doctor;
 pub mod judge;
+pub mod n_plus_one;
 pub mod queries;

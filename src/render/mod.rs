@@ -7,6 +7,7 @@ pub mod history;
 pub mod index_plan;
 pub mod index_survey;
 pub mod json;
+pub mod n_plus_one;
 pub mod outcome;
 pub mod queries;
 pub mod schedule;

@@ -75,6 +75,7 @@ mod index_stall;
 mod init;
 mod listing;
 mod locks;
+mod n_plus_one;
 mod output;
 mod properties;
 mod prune;
@@ -125,6 +126,7 @@ const MODULES: &[&Module] = &[
     &init::MODULE,
     &listing::MODULE,
     &locks::MODULE,
+    &n_plus_one::MODULE,
     &output::MODULE,
     &properties::MODULE,
     &prune::MODULE,

@@ -2,6 +2,7 @@
 
 mod compare;
 mod explain;
+mod n_plus_one;
 mod showing;
 mod slow;
 mod snapshot;
@@ -23,6 +24,8 @@ pub(super) struct Group {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find statements that an application runs once for each row of another (N+1)
+    NPlusOne(n_plus_one::Args),
     /// Keep what pg_stat_statements counts now, to compare with later
     Snapshot(snapshot::Args),
     /// Show what takes most of the server's time
@@ -35,6 +38,7 @@ enum Command {
 
 pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
     match group.command {
+        Command::NPlusOne(args) => n_plus_one::run(args, context),
         Command::Snapshot(args) => snapshot::run(args, context),
         Command::Top(args) => top::run(args, context),
         Command::Slow(args) => slow::run(args, context),

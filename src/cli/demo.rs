@@ -16,7 +16,7 @@ use super::context::Context;
 use super::signals::watch_interrupts;
 use super::ui::Loudness;
 use crate::failure::{Exit, Failure};
-use crate::sandbox::{Amount, Cluster, PgInstall, System};
+use crate::sandbox::{Amount, Cluster, PgInstall, System, Traffic};
 
 /// Show what dbops does on a throw-away primary and standby: nothing of yours is touched
 #[derive(Debug, clap::Args)]
@@ -139,6 +139,35 @@ const OTHERS: &[Scene] = &[
     },
 ];
 
+/// Commands shown on statistics of statements, while an application runs.
+const STATEMENTS: &[Scene] = &[
+    Scene {
+        says: "An application runs: three connections, some forty requests a second. Which statements are loops?",
+        on: On::Primary,
+        args: &[
+            "queries",
+            "n-plus-one",
+            "--windows",
+            "16",
+            "--window",
+            "500ms",
+        ],
+    },
+    Scene {
+        says: "Which statements take the time.",
+        on: On::Primary,
+        args: &["queries", "top", "--limit", "4"],
+    },
+    Scene {
+        says: "Which are slow, why, and with which plan; nothing of it is run.",
+        on: On::Primary,
+        args: &["queries", "slow", "--share", "20%", "--explain", "2"],
+    },
+];
+
+/// The system whose application can be run.
+const WITH_TRAFFIC: &str = "gobapp";
+
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit> {
     if let Some(flag) = context.place_flag() {
         return Err(Failure::usage(format!(
@@ -227,7 +256,7 @@ impl<'a> Work<'a> {
         let install = PgInstall::find(&find).map_err(|error| without_postgres(&error))?;
         let spinner = self.spinner.clone();
         let ui = self.context.ui;
-        let primary = Cluster::builder(&install)
+        let mut primary = Cluster::builder(&install)
             .on_progress(move |message| {
                 spinner.set_message(message.to_owned());
                 ui.detail(message);
@@ -241,6 +270,7 @@ impl<'a> Work<'a> {
             args.rows
         ));
         let database = args.system.name();
+        let counts = preload(&mut primary).await?;
         let admin = primary.connect("postgres").await?;
         admin
             .query(
@@ -261,6 +291,7 @@ impl<'a> Work<'a> {
             standby,
             primary,
             system: args.system,
+            counts,
         };
         let plans = stage.folder().join("plans");
         write_plans(&plans, args.system)?;
@@ -295,6 +326,34 @@ struct Stage {
     standby: Cluster,
     primary: Cluster,
     system: System,
+    /// Whether the server counts statements.
+    counts: bool,
+}
+
+/// Makes the server count statements, where its installation can; returns whether it does.
+async fn preload(primary: &mut Cluster) -> Result<bool> {
+    let admin = primary.connect("postgres").await?;
+    let there: bool = admin
+        .query_one(
+            "select exists (select from pg_catalog.pg_available_extensions where name = 'pg_stat_statements')",
+            &[],
+        )
+        .await
+        .and_then(|row| row.try_get(0))
+        .context("looking for pg_stat_statements")?;
+    if there {
+        admin
+            .query(
+                "alter system set shared_preload_libraries = 'pg_stat_statements'",
+                &[],
+            )
+            .await
+            .context("having pg_stat_statements loaded")?;
+        drop(admin);
+        primary.stop();
+        primary.launch().await?;
+    }
+    Ok(there)
 }
 
 impl Stage {
@@ -350,6 +409,36 @@ impl Stage {
             for scene in OTHERS {
                 self.show(scene, *other, context).await?;
             }
+        }
+        if self.system.name() == WITH_TRAFFIC {
+            self.show_statements(context).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows what the server counts of statements, while an application runs.
+    async fn show_statements(&self, context: &Context) -> Result<()> {
+        context.ui.result("\n# Statements.\n")?;
+        if !self.counts {
+            context.ui.result(
+                "# This PostgreSQL has no pg_stat_statements (Fedora: dnf install postgresql-contrib), so nothing is shown.\n",
+            )?;
+            return Ok(());
+        }
+        let client = self.primary.connect(WITH_TRAFFIC).await?;
+        // What loaded the rows is not the application's.
+        for sql in [
+            "create extension pg_stat_statements",
+            "select pg_stat_statements_reset()",
+        ] {
+            client
+                .query(sql, &[])
+                .await
+                .context("installing pg_stat_statements")?;
+        }
+        let _traffic = Traffic::start(&self.primary, WITH_TRAFFIC).await?;
+        for scene in STATEMENTS {
+            self.show(scene, self.system, context).await?;
         }
         Ok(())
     }

@@ -25,8 +25,10 @@ mod install;
 mod pgbouncer;
 mod process;
 mod sample;
+mod traffic;
 
 pub use cluster::{Auth, Builder, Cluster, Progress};
 pub use install::{Env, PgInstall};
 pub use pgbouncer::{PgBouncer, PgBouncerBuilder};
 pub use sample::{Amount, System};
+pub use traffic::Traffic;

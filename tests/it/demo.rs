@@ -95,6 +95,14 @@ async fn the_demo_shows_each_command_and_leaves_nothing(ctx: &Ctx) -> Result<()>
         "9 of 9 indexes are as the plan files say",
         "# The indexes of `rural24`",
         " indexes are as the plan files say",
+        "# Statements.",
+        "$ dbops queries n-plus-one",
+        "belongs-to User.id (gobapp as postgres, Prisma)",
+        "foreign key Post_authorId_fkey",
+        "1 loop: ",
+        "$ dbops queries top",
+        "$ dbops queries slow",
+        "generic plan",
         "# All of it is gone. What to try next:",
     ] {
         let at = rest

@@ -1,4 +1,4 @@
-//! dbops keeps PostgreSQL partitions in the state that plan files in git declare.
+//! dbops keeps PostgreSQL partitions and indexes in the state that plan files in git declare, and reads what statements cost.
 //!
 //! Five plain values, arrows one way; a later stage never calls an earlier one:
 //!
@@ -6,6 +6,7 @@
 //! plan files ──load──► PlanFile ─┐
 //!                                ├─► changes::… (pure) ─► Changeset ─► apply::run ─► Outcome ──┐
 //! server ──catalog::read──► Catalog                                                            ├─► render ─► stdout
+//! server ──sample::…──► Snapshot │                                                             │
 //!                                └─► checks::… (pure) ─► Findings ─────────────────────────────┘
 //! ```
 //!

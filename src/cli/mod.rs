@@ -30,7 +30,7 @@ use self::context::{Context, GlobalArgs};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, exit_of, hints_of};
 
-/// Keep PostgreSQL partitions and indexes in the state that plan files in git declare
+/// Keep PostgreSQL partitions and indexes in the state that plan files in git declare, and find slow and looping statements
 #[derive(Debug, Parser)]
 #[command(
     name = "dbops",

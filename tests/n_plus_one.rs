@@ -16,6 +16,7 @@ mod simulator;
 
 use std::collections::BTreeMap;
 
+use dbops::checks::n_plus_one::gate::Quiet;
 use dbops::checks::n_plus_one::report::{Report, Suspect};
 use dbops::checks::n_plus_one::score::Verdict;
 use dbops::checks::n_plus_one::{Options, detect};
@@ -117,6 +118,10 @@ fn judge(
         into(class, tally);
     }
     for quiet in &report.quiet {
+        // A transaction of its own for each row is told by the statement in it.
+        if quiet.reason == Quiet::NotData {
+            continue;
+        }
         let (inside, outside) = label(&quiet.text);
         if quiet.calls >= 20.0 && inside / (inside + outside).max(1.0) >= 0.5 {
             into(
@@ -328,8 +333,8 @@ fn recordings_of_real_orms_are_told_apart() {
             println!("{}", row(traffic, *tally));
         }
         assert!(set.all.precision() >= 0.95, "{half}: {:?}", set.all);
-        assert!(set.all.recall() >= 0.8, "{half}: {:?}", set.all);
-        assert!(set.all.parents() >= 0.85, "{half}: {:?}", set.all);
+        assert!(set.all.recall() >= 0.88, "{half}: {:?}", set.all);
+        assert!(set.all.parents() >= 0.82, "{half}: {:?}", set.all);
     }
 }
 

@@ -29,7 +29,7 @@ impl Field {
     pub(super) fn new(
         group: &Group,
         gates: &[Result<Candidate, Quiet>],
-        wanted: Option<&str>,
+        anchor: Option<usize>,
     ) -> Self {
         let roots: Vec<usize> = group
             .statements
@@ -60,7 +60,7 @@ impl Field {
             .unwrap_or(1.0)
             .max(1.0);
         Self {
-            anchor: anchor(group, gates, wanted),
+            anchor,
             roots,
             bursts,
         }
@@ -76,7 +76,7 @@ impl Field {
 
 /// Chooses the statement that runs once per request: the one that is asked for; or the busiest look-up of a natural
 /// key, start of a transaction or look-up of a single object that the calls of all others explain.
-fn anchor(
+pub(super) fn find(
     group: &Group,
     gates: &[Result<Candidate, Quiet>],
     wanted: Option<&str>,

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use anchor::Field;
 use evidence::evidence;
-use gate::{Candidate, candidate};
+use gate::{Candidate, Quiet, candidate};
 use observation::{Group, Observation};
 use report::GroupSummary;
 use schema::{Links, Schema};
@@ -111,23 +111,23 @@ fn look(group: &Group, schema: &Schema, options: &Options, windows: usize, repor
             });
         }
     }
-    let field = Field::new(group, &gates, options.request_anchor.as_deref());
-    let mut judged: Vec<Judged> = gates
-        .iter()
-        .flatten()
-        .filter_map(|candidate| {
-            let evidence = evidence(group, candidate, &field, &links)?;
-            let (score, terms) = score::score(&evidence, candidate.class, candidate.kind);
-            Some(Judged {
-                candidate: candidate.clone(),
-                evidence,
-                score,
-                terms,
-                held: None,
-                verdict: Verdict::None,
-            })
-        })
-        .collect();
+    let anchor = anchor::find(group, &gates, options.request_anchor.as_deref());
+    let (field, mut judged) = judge(group, &gates, &links, anchor);
+    // A loop that takes longer than a window is cut into pieces: seen in longer windows it is whole.
+    for factor in [2, 4] {
+        if windows / factor < LEAST_JOINED {
+            break;
+        }
+        let (longer, joined) = judge(&group.joined(factor), &gates, &links, anchor);
+        if longer.bursts > CALM {
+            break;
+        }
+        for (one, other) in judged.iter_mut().zip(joined) {
+            if other.score > one.score {
+                *one = other;
+            }
+        }
+    }
     hold(&mut judged, group, field.anchor);
     for one in &mut judged {
         one.verdict = verdict(one, windows, options);
@@ -154,6 +154,39 @@ fn look(group: &Group, schema: &Schema, options: &Options, windows: usize, repor
             .suspects
             .extend(cost::suspect(one, &judged, group, options));
     }
+}
+
+/// Longer windows than those recorded are looked at where so many of them remain.
+const LEAST_JOINED: usize = 7;
+
+/// Joined windows count only while the traffic does not come in bursts: Fano factor of statements outside loops.
+const CALM: f64 = 2.5;
+
+/// Finds the figures of all candidates and scores them.
+fn judge(
+    group: &Group,
+    gates: &[Result<Candidate, Quiet>],
+    links: &Links,
+    anchor: Option<usize>,
+) -> (Field, Vec<Judged>) {
+    let field = Field::new(group, gates, anchor);
+    let judged = gates
+        .iter()
+        .flatten()
+        .filter_map(|candidate| {
+            let evidence = evidence(group, candidate, &field, links)?;
+            let (score, terms) = score::score(&evidence, candidate.class, candidate.kind);
+            Some(Judged {
+                candidate: candidate.clone(),
+                evidence,
+                score,
+                terms,
+                held: None,
+                verdict: Verdict::None,
+            })
+        })
+        .collect();
+    (field, judged)
 }
 
 /// Score above which a statement that follows one object at a time cannot rise, unless that object is fetched in a

@@ -69,6 +69,22 @@ pub struct Statement {
     pub plan_ms: f64,
 }
 
+impl Group {
+    /// Returns the same with so many windows joined to one; what is left over at the end is dropped.
+    pub(super) fn joined(&self, windows: usize) -> Self {
+        let join = |series: &[f64]| -> Vec<f64> {
+            let whole = series.chunks_exact(windows);
+            whole.map(|chunk| chunk.iter().sum()).collect()
+        };
+        let mut joined = self.clone();
+        for statement in &mut joined.statements {
+            statement.calls = join(&statement.calls);
+            statement.rows = join(&statement.rows);
+        }
+        joined
+    }
+}
+
 impl Statement {
     /// Returns the executions of all windows.
     pub fn total_calls(&self) -> f64 {

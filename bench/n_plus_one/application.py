@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -76,6 +77,30 @@ class Application:
         for worker in self.workers:
             worker.kill()
             worker.wait()
+
+
+def _bare(key):
+    """A skeleton without aliases and brackets: statements that differ in these alone are one entry up to PostgreSQL 17."""
+    key = re.sub(r'\bas "?\w+"?|"?\b\w+"?\.(?=["\w])|[()]', " ", key)
+    return re.sub(r"\s+", " ", re.sub(r'\b((?:from|join) "?\w+"?) "?(?!where|order|limit|inner|left|on\b)\w+"?', r"\1", key)).strip()
+
+
+def settle(counts, parents, texts):
+    """Gives counts of a text that the server does not show to the one under which it counted them."""
+    shown = {skeleton(text) for text in texts}
+    by_bare = {_bare(key): key for key in shown}
+    for key in [key for key in counts if key not in shown]:
+        other = by_bare.get(_bare(key))
+        if other:
+            inside, outside = counts.pop(key)
+            entry = counts.setdefault(other, [0, 0])
+            counts[other] = [entry[0] + inside, entry[1] + outside]
+            into = parents.setdefault(other, {})
+            for parent, count in parents.pop(key, {}).items():
+                into[parent] = into.get(parent, 0) + count
+    for known in parents.values():
+        for parent in [parent for parent in known if parent not in shown and _bare(parent) in by_bare]:
+            known[by_bare[_bare(parent)]] = known.get(by_bare[_bare(parent)], 0) + known.pop(parent)
 
 
 def labels(said):

@@ -45,15 +45,19 @@ def judge(said, counts, parents, calls, schema):
         if suspect["verdict"] in ("suspect", "strong"):
             suspects[skeleton(suspect["text"])] = suspect
     judged = []
-    for key, (number, text) in calls.items():
-        inside, outside = counts.get(key, (0, 0))
+    for keys in _entries(suspects.values(), calls):
+        key = keys[0]
+        number, text = sum(calls[one][0] for one in keys), calls[key][1]
+        inside, outside = (sum(counts.get(one, (0, 0))[side] for one in keys) for side in (0, 1))
         if number < LEAST_CALLS or not inside + outside or not re.match(r"(with|select|insert|update|delete)\b", key):
             continue
         share = inside / (inside + outside)
         if 0.1 < share < 0.5:
             continue
         suspect = suspects.get(key)
-        known = parents.get(key, {})
+        known = collections.Counter()
+        for one in keys:
+            known.update(parents.get(one, {}))
         right = {parent for parent, count in known.items() if count >= 0.05 * sum(known.values())}
         named = suspect and suspect["parent"] and skeleton(suspect["parent"]["text"])
         judged.append({"text": text[:300], "class": column_class(text, schema), "loop": share >= 0.5, "flagged": bool(suspect),
@@ -63,12 +67,26 @@ def judge(said, counts, parents, calls, schema):
     return judged
 
 
+def _entries(suspects, calls):
+    """Skeletons that are judged together: dbops shows texts that differ by their aliases alone as one statement."""
+    left = dict.fromkeys(calls)
+    for suspect in suspects:
+        first = skeleton(suspect["text"])
+        keys = [first, *(key for key in left if key != first and calls[key][2] & set(suspect["queryids"]))]
+        if all(key in left for key in keys):
+            for key in keys:
+                del left[key]
+            yield keys
+    yield from ([key] for key in left)
+
+
 def calls(snap):
-    """Skeleton -> executions and one text, of a reading taken after a reset."""
+    """Skeleton -> executions, one text and the queryids, of a reading taken after a reset."""
     found = {}
     for row in snap:
         key = skeleton(row["query"])
-        found[key] = (found.get(key, (0, ""))[0] + row["calls"], row["query"])
+        number, _, queryids = found.get(key, (0, "", set()))
+        found[key] = (number + row["calls"], row["query"], queryids | {row["queryid"]})
     return found
 
 

@@ -132,6 +132,14 @@ pub(super) fn width() -> u16 {
     }
 }
 
+/// Returns the width that running text is folded to: the terminal's, 80 columns without one.
+pub(super) fn text_width() -> u16 {
+    match std::io::stdout().is_terminal() {
+        true => console_width(),
+        false => 80,
+    }
+}
+
 fn console_width() -> u16 {
     comfy_table::Table::new().width().unwrap_or(100).max(60)
 }

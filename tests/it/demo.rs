@@ -98,7 +98,7 @@ async fn the_demo_shows_each_command_and_leaves_nothing(ctx: &Ctx) -> Result<()>
         "# Statements.",
         "$ dbops queries n-plus-one",
         "belongs-to User.id (gobapp as postgres, Prisma)",
-        "foreign key Post_authorId_fkey",
+        "Post_authorId_fkey",
         "1 loop: ",
         "$ dbops queries top",
         "$ dbops queries slow",

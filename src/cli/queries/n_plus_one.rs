@@ -15,7 +15,7 @@ use crate::checks::n_plus_one::score::{SUSPECT, Verdict};
 use crate::checks::n_plus_one::{Options, detect};
 use crate::cli::context::Context;
 use crate::cli::signals::watch_interrupts;
-use crate::cli::ui::width;
+use crate::cli::ui::text_width;
 use crate::conn::{Session, begin_read};
 use crate::failure::{Exit, Failure};
 use crate::progress::Windows;
@@ -105,7 +105,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         min_score: args.min_score,
         all: args.all,
         explain: args.explain.clone(),
-        width: usize::from(width()),
+        width: usize::from(text_width()),
     };
     if let Some(wanted) = &show.explain {
         let known = nodes

@@ -1,6 +1,6 @@
 //! What `pg_stat_statements` counts: entries read at an instant, and their differences.
 //!
-//! [`column`] and [`model`] are plain values, [`delta`], [`doubt`], [`notes`]
+//! [`mod@column`] and [`model`] are plain values, [`delta`], [`doubt`], [`notes`]
 //! and [`recording`] pure; [`read`] and [`windows`] alone ask a server.
 
 pub mod column;

@@ -81,6 +81,7 @@ mod properties;
 mod prune;
 mod prune_pending;
 mod queries;
+mod queries_baseline;
 mod refusals;
 mod sandbox;
 mod saved;
@@ -132,6 +133,7 @@ const MODULES: &[&Module] = &[
     &prune::MODULE,
     &prune_pending::MODULE,
     &queries::MODULE,
+    &queries_baseline::MODULE,
     &refusals::MODULE,
     &sandbox::MODULE,
     &saved::MODULE,

@@ -1,11 +1,10 @@
 //! `dbops queries compare`.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::bail;
 
 use super::showing::Form;
-use super::source::{SourceArgs, readings};
+use super::sides::{Asked, choose};
+use super::source::SourceArgs;
 use crate::checks::queries::compare::{
     Change, Comparison, Identity, Limits, One, Side, compare, different_settings,
 };
@@ -15,7 +14,6 @@ use crate::failure::{Exit, Failure};
 use crate::render::queries::Texts;
 use crate::render::queries::compared::{self, Compared};
 use crate::sample::statements::delta::difference;
-use crate::sample::statements::file;
 use crate::sample::statements::model::Snapshot;
 
 /// Compare two readings: new, gone, slower, faster, more calls
@@ -24,12 +22,8 @@ use crate::sample::statements::model::Snapshot;
 /// servers compare life with life. Statements are the same by fingerprint, database and role.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Before: a file of `queries snapshot`
-    #[arg(value_name = "BEFORE")]
-    before: PathBuf,
-    /// After: another file [default: the server now]
-    #[arg(value_name = "AFTER")]
-    after: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
     #[command(flatten)]
     source: SourceArgs,
     /// How many changes to show; 0: all
@@ -50,24 +44,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let before = last(&args.before)?;
-    let after = match &args.after {
-        Some(path) => last(path)?,
-        None => {
-            let mut sampled = readings(&args.source, context)?;
-            let (Some(one), true) = (sampled.pop(), sampled.is_empty()) else {
-                bail!(
-                    Failure::usage("a reading is compared with that of one node")
-                        .hint("choose one with --target NAME and --node NAME")
-                );
-            };
-            let mut readings = one.readings;
-            readings
-                .pop()
-                .ok_or_else(|| Failure::usage("there is no reading of the server"))?
-        }
-    };
-    let (first, second, basis) = sides(&before, &after)?;
+    let (before, after) = choose(&args.asked, &args.source, context)?;
+    let (first, second, basis) = sides(&before.snapshot, &after.snapshot)?;
     let different = different_settings(&first, &second);
     if let (Some((name, a, b)), false) = (different.first(), args.force) {
         bail!(
@@ -87,14 +65,9 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         Exit::Done
     };
-    let name = |path: &Path| path.display().to_string();
-    let after_name = args
-        .after
-        .as_deref()
-        .map_or_else(|| "the server now".to_owned(), name);
     let compared = Compared {
-        before: &name(&args.before),
-        after: &after_name,
+        before: &before.name,
+        after: &after.name,
         basis,
         seconds: (first.seconds, second.seconds),
         comparison: &comparison,
@@ -126,12 +99,6 @@ fn is_worse(comparison: &Comparison) -> bool {
     all.any(|one| one.changes.contains(&Change::Slower))
 }
 
-fn last(path: &Path) -> anyhow::Result<Snapshot> {
-    file::load(path)?
-        .pop()
-        .ok_or_else(|| Failure::usage(format!("{} holds no reading", path.display())).into())
-}
-
 /// Makes the two sides: of one server the time before the first reading and the time between, of two servers all
 /// that each counted.
 fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, &'static str)> {
@@ -159,7 +126,9 @@ fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, &'s
     Ok((
         side(&report::life(before), before),
         side(&report::life(after), after),
-        if same {
+        if same && after.origin.taken_at <= before.origin.taken_at {
+            "one server, the second reading not taken later: each life against the other"
+        } else if same {
             "one server that began to count anew between the two readings: each life against the other"
         } else {
             "two servers: each life against the other"
@@ -213,6 +182,20 @@ fn regression(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_one_server_the_order_decides_what_is_compared() {
+        let taken = |at: f64| {
+            let mut snapshot = Snapshot::default();
+            snapshot.origin.system_identifier = Some("7".to_owned());
+            snapshot.origin.version_num = 150_000;
+            snapshot.origin.taken_at = at;
+            snapshot
+        };
+        let basis = |a: f64, b: f64| sides(&taken(a), &taken(b)).map(|sides| sides.2).unwrap();
+        assert!(basis(10.0, 20.0).contains("between the two readings against"));
+        assert!(basis(20.0, 10.0).contains("not taken later"));
+    }
 
     #[test]
     fn regressions_are_given_in_per_cent() {

@@ -4,6 +4,7 @@ mod compare;
 mod explain;
 mod n_plus_one;
 mod showing;
+mod sides;
 mod slow;
 mod snapshot;
 mod source;

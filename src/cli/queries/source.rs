@@ -135,6 +135,55 @@ pub(super) fn only_one(
     }
 }
 
+/// Reads a stored reading of the one node chosen.
+///
+/// # Errors
+/// Usage, connection, or that there is none.
+pub(super) fn kept(
+    args: &SourceArgs,
+    context: &Context,
+    which: &Which,
+) -> anyhow::Result<Snapshot> {
+    on_one(args, context, |place| {
+        context.block_on(stored(context, place, which))
+    })
+}
+
+/// Returns the numbers of the stored readings of the one node chosen, newest first.
+///
+/// # Errors
+/// Usage or connection.
+pub(super) fn kept_ids(args: &SourceArgs, context: &Context) -> anyhow::Result<Vec<i64>> {
+    on_one(args, context, |place| {
+        let listed = context.block_on(async {
+            let mut session = primary(context, place, Purpose::Read).await?;
+            let tx = begin_read(&mut session).await?;
+            statements::list(&tx).await
+        })?;
+        let mut all = listed.unwrap_or_default();
+        all.retain(|one| one.node == place.name);
+        Ok(all.iter().map(|one| one.id).collect())
+    })
+}
+
+fn on_one<T>(
+    args: &SourceArgs,
+    context: &Context,
+    run: impl FnOnce(&Place<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let plan = context.plan_for_targets()?;
+    let targets = context.targets(&plan)?;
+    let places = places(args, &targets)?;
+    let [place] = places.as_slice() else {
+        return Err(
+            Failure::usage("a reading is compared with that of one node")
+                .hint("choose one with --target NAME and --node NAME")
+                .into(),
+        );
+    };
+    run(place).with_context(|| format!("target {}", place.name))
+}
+
 impl SourceArgs {
     /// Returns the databases whose entries are read.
     pub(super) fn databases(&self) -> Databases {

@@ -158,7 +158,9 @@ def text(runs):
                 confused[("missed" if s["loop"] else "wrong", one["traffic"], s["class"], one["schema"])] += 1
     if confused:
         parts.append(report.table(["confused", "traffic", "statement", "schema", "times"], [[*key, n] for key, n in sorted(confused.items(), key=lambda p: (-p[1], p[0]))]))
+    loads = [one["load"] for one in runs if "load" in one]
     parts.append("Loops are statements of which the application itself sent half or more inside a loop; honest ones a tenth or fewer; what is"
                  f" between, and what ran fewer than {LEAST_CALLS} times, is left out. Parents: whether the list named is one whose rows the loop went over."
-                 " Two to six processes, 8 to 70 requests a second.")
+                 " Two to six processes, 8 to 70 requests a second."
+                 + (f" Load average of the machine after each run: {min(loads)} to {max(loads)}." if loads else ""))
     return "\n\n".join(parts)

@@ -290,11 +290,13 @@ pub async fn densities(
          cross join lateral {}.pgstatindex(o.oid::pg_catalog.regclass) as s order by o.oid",
         quote_ident(schema)
     );
-    tx.batch_execute("savepoint dbops_advise; set local statement_timeout = 0")
-        .await
-        .context("preparing to measure indexes")?;
+    tx.batch_execute(
+        "savepoint /* dbops */ dbops_advise; set /* dbops */ local statement_timeout = 0",
+    )
+    .await
+    .context("preparing to measure indexes")?;
     let rows = tx.query_typed(&sql, &[(&oids, Type::OID_ARRAY)]).await;
-    tx.batch_execute("rollback to savepoint dbops_advise; release savepoint dbops_advise")
+    tx.batch_execute("rollback to savepoint /* dbops */ dbops_advise; release savepoint /* dbops */ dbops_advise")
         .await
         .context("putting the settings back")?;
     rows.context("measuring indexes by pgstatindex")?

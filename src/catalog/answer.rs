@@ -265,10 +265,10 @@ impl Look {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Option<Vec<Row>>> {
         let prepare = format!(
-            "savepoint dbops_look;
-             set local statement_timeout = {};
-             set local lock_timeout = {LOCK_TIMEOUT_MS};
-             set local row_security = off",
+            "savepoint /* dbops */ dbops_look;
+             set /* dbops */ local statement_timeout = {};
+             set /* dbops */ local lock_timeout = {LOCK_TIMEOUT_MS};
+             set /* dbops */ local row_security = off",
             self.timeout_ms
         );
         tx.batch_execute(&prepare)
@@ -280,7 +280,7 @@ impl Look {
             Err(error) => return Err(error).with_context(|| self.what.clone()),
         };
         // Takes the settings back too.
-        tx.batch_execute("rollback to savepoint dbops_look; release savepoint dbops_look")
+        tx.batch_execute("rollback to savepoint /* dbops */ dbops_look; release savepoint /* dbops */ dbops_look")
             .await
             .with_context(|| self.what.clone())?;
         Ok(rows)

@@ -87,14 +87,14 @@ async fn attempt<T>(
     doing: impl Future<Output = Result<T>>,
 ) -> Result<Result<T, String>> {
     tx.batch_execute(&format!(
-        "savepoint {NAME}; set local search_path to default; set local plan_cache_mode = force_generic_plan; \
-         set local statement_timeout = {PLAN_TIMEOUT_MS}"
+        "savepoint /* dbops */ {NAME}; set /* dbops */ local search_path to default; set /* dbops */ local plan_cache_mode = force_generic_plan; \
+         set /* dbops */ local statement_timeout = {PLAN_TIMEOUT_MS}"
     ))
     .await
     .context("preparing to ask the planner")?;
     let done = doing.await;
     tx.batch_execute(&format!(
-        "rollback to savepoint {NAME}; release savepoint {NAME}"
+        "rollback to savepoint /* dbops */ {NAME}; release savepoint /* dbops */ {NAME}"
     ))
     .await
     .context("putting the settings back")?;
@@ -105,7 +105,7 @@ async fn attempt<T>(
             let left =
                 "select /* dbops */ from pg_catalog.pg_prepared_statements as p where p.name = $1";
             if !query(tx, left, &[(&NAME, Type::TEXT)]).await?.is_empty() {
-                query(tx, &format!("deallocate {NAME}"), &[]).await?;
+                query(tx, &format!("deallocate /* dbops */ {NAME}"), &[]).await?;
             }
             Ok(Err(server_message(&error).unwrap_or_default()))
         }
@@ -181,7 +181,7 @@ async fn explain(tx: &Transaction<'_>, statement: &Statement) -> Result<Plan> {
             &[],
         )
         .await?;
-        query(tx, &format!("deallocate {NAME}"), &[]).await?;
+        query(tx, &format!("deallocate /* dbops */ {NAME}"), &[]).await?;
         first(explained)?
     };
     let json: Value = row.try_get(0).context("reading a plan")?;

@@ -134,9 +134,9 @@ impl Look {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Result<Vec<Row>, DbError>> {
         let prepare = format!(
-            "savepoint dbops_look;
-             set local statement_timeout = {};
-             set local lock_timeout = {LOCK_TIMEOUT_MS};
+            "savepoint /* dbops */ dbops_look;
+             set /* dbops */ local statement_timeout = {};
+             set /* dbops */ local lock_timeout = {LOCK_TIMEOUT_MS};
              {}",
             self.timeout_ms, self.settings
         );
@@ -144,7 +144,7 @@ impl Look {
             tx.batch_execute(&prepare),
             tx.query_typed(&self.sql, params),
             // Takes the settings back too.
-            tx.batch_execute("rollback to savepoint dbops_look; release savepoint dbops_look"),
+            tx.batch_execute("rollback to savepoint /* dbops */ dbops_look; release savepoint /* dbops */ dbops_look"),
         );
         let what = || self.what.clone();
         prepared.with_context(what)?;

@@ -135,7 +135,7 @@ impl Batch<'_> {
             timeout_ms: TIMEOUT_MS,
             // Nothing is read, so a policy hides nothing; with this off the server would refuse instead.
             settings: format!(
-                "set local row_security = on; set local search_path = {};",
+                "set /* dbops */ local row_security = on; set /* dbops */ local search_path = {};",
                 self.place.search_path()
             ),
             sql: format!(

@@ -35,7 +35,7 @@ pub struct IndexScope {
 
 /// As for the rest of the catalog: compiling and parallel workers take longer than running. Behind a queue
 /// for ACCESS EXCLUSIVE on a table it is better to say who queues than to stand in it.
-const FOR_CATALOG_QUERIES: &str = "set local jit = off; set local max_parallel_workers_per_gather = 0; set local lock_timeout = '2s'";
+const FOR_CATALOG_QUERIES: &str = "set /* dbops */ local jit = off; set /* dbops */ local max_parallel_workers_per_gather = 0; set /* dbops */ local lock_timeout = '2s'";
 
 /// How often reading begins again when a table went away under it.
 const ATTEMPTS: u32 = 3;
@@ -220,13 +220,17 @@ async fn savepoint<T>(
     read: impl Future<Output = Result<T>>,
 ) -> Result<Result<T>> {
     let what = "reading the catalog";
-    let before = reader.tx.batch_execute("savepoint dbops_indexes");
+    let before = reader
+        .tx
+        .batch_execute("savepoint /* dbops */ dbops_indexes");
     // Sent at once: the savepoint comes first, the queries right behind it.
     let (made, read) = futures_util::join!(before, read);
     made.context(what)?;
     let after = match &read {
-        Ok(_) => "release savepoint dbops_indexes",
-        Err(_) => "rollback to savepoint dbops_indexes; release savepoint dbops_indexes",
+        Ok(_) => "release savepoint /* dbops */ dbops_indexes",
+        Err(_) => {
+            "rollback to savepoint /* dbops */ dbops_indexes; release savepoint /* dbops */ dbops_indexes"
+        }
     };
     match reader.tx.batch_execute(after).await {
         Ok(()) => Ok(read),

@@ -128,21 +128,21 @@ async fn attempt(
     role: u32,
 ) -> Result<Result<Plan, Refusal>> {
     tx.batch_execute(&format!(
-        "savepoint {NAME}; set local search_path to default; set local plan_cache_mode = force_generic_plan; \
-         set local statement_timeout = {PLAN_TIMEOUT_MS}; set local lock_timeout = {LOCK_TIMEOUT_MS}"
+        "savepoint /* dbops */ {NAME}; set /* dbops */ local search_path to default; set /* dbops */ local plan_cache_mode = force_generic_plan; \
+         set /* dbops */ local statement_timeout = {PLAN_TIMEOUT_MS}; set /* dbops */ local lock_timeout = {LOCK_TIMEOUT_MS}"
     ))
     .await
     .context("preparing to plan a statement")?;
     let planned = explain(tx, version_num, text, role).await;
     tx.batch_execute(&format!(
-        "rollback to savepoint {NAME}; release savepoint {NAME}"
+        "rollback to savepoint /* dbops */ {NAME}; release savepoint /* dbops */ {NAME}"
     ))
     .await
     .context("putting the settings back")?;
     // A prepared statement outlives the savepoint.
     let left = "select /* dbops */ from pg_catalog.pg_prepared_statements as p where p.name = $1";
     if !query(tx, left, &[(&NAME, Type::TEXT)]).await?.is_empty() {
-        query(tx, &format!("deallocate {NAME}"), &[]).await?;
+        query(tx, &format!("deallocate /* dbops */ {NAME}"), &[]).await?;
     }
     match planned {
         Ok(plan) => Ok(Ok(plan)),
@@ -173,7 +173,7 @@ async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) 
         return read(&json);
     }
     // Without a value no partition passes, and the plan would show none.
-    tx.batch_execute("set local enable_partition_pruning = off")
+    tx.batch_execute("set /* dbops */ local enable_partition_pruning = off")
         .await
         .context("preparing to plan a statement")?;
     read(&plan_json(tx, version_num, text).await?)
@@ -201,7 +201,7 @@ async fn plan_json(tx: &Transaction<'_>, version_num: i32, text: &str) -> Result
         .await?;
         let row = rows.first().context("EXPLAIN gave no plan")?;
         let json = row.try_get(0).context("reading a plan")?;
-        query(tx, &format!("deallocate {NAME}"), &[]).await?;
+        query(tx, &format!("deallocate /* dbops */ {NAME}"), &[]).await?;
         Ok(json)
     }
 }

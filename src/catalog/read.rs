@@ -43,7 +43,7 @@ pub enum Sizes {
 /// Over thousands of partitions the planner's estimates call for compiling these queries and for
 /// parallel workers, either of which takes longer than running them.
 const FOR_CATALOG_QUERIES: &str =
-    "set local jit = off; set local max_parallel_workers_per_gather = 0";
+    "set /* dbops */ local jit = off; set /* dbops */ local max_parallel_workers_per_gather = 0";
 
 /// Reads the catalog.
 ///

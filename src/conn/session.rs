@@ -385,10 +385,11 @@ fn transaction_settings(purpose: Purpose) -> String {
     sql
 }
 
+/// The comment tells dbops's own statements from others in pg_stat_statements; it must stand inside.
 fn assignments(verb: &str, settings: &[(&str, &str)]) -> String {
     settings
         .iter()
-        .map(|(name, value)| format!("{verb} {name} = {value};\n"))
+        .map(|(name, value)| format!("{verb} /* dbops */ {name} = {value};\n"))
         .collect()
 }
 

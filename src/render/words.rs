@@ -1,20 +1,27 @@
 //! Small things in words: sizes, times, counts, names that are safe on a terminal.
 
 /// Returns the text with control characters escaped, so that a name from the database cannot move
-/// the cursor or colour the terminal.
+/// the cursor, colour the terminal or turn the reading direction of what follows.
 pub fn clean(text: &str) -> String {
-    if !text.chars().any(|c| c.is_control() && c != '\n') {
+    if !text.chars().any(is_treacherous) {
         return text.to_owned();
     }
     text.chars()
         .map(|c| {
-            if c.is_control() && c != '\n' {
+            if is_treacherous(c) {
                 c.escape_default().to_string()
             } else {
                 c.to_string()
             }
         })
         .collect()
+}
+
+/// Whether a character is not shown itself but changes how others are: controls other than line ends, and marks of
+/// the reading direction (Unicode Standard Annex 9).
+pub fn is_treacherous(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Returns a size in the largest binary unit that keeps it at or above one: `1.5 GiB`.

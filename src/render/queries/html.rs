@@ -6,6 +6,7 @@ use super::table::verdict;
 use super::text::{elide, one_line};
 use super::words::{details, header, maybe, ms, noise, number, p95, percent, place};
 use crate::checks::queries::report::{Line, Report};
+use crate::render::words::is_treacherous;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5c6878; --line: #d6dce4; --back: #ffffff; --mark: #2f6fb0; --bad: #b3402e; }
@@ -226,7 +227,7 @@ fn escape(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             // No browser draws these, and some end the parsing of attributes.
-            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+            c if is_treacherous(c) && c != '\t' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

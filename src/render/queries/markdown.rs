@@ -7,6 +7,7 @@ use super::table::verdict;
 use super::text::{elide, one_line};
 use super::words::{header, maybe, ms, noise, number, p95, percent, place};
 use crate::checks::queries::report::Report;
+use crate::render::words::clean;
 
 /// Columns of a text that is not shown in full.
 const TEXT: usize = 160;
@@ -76,7 +77,10 @@ pub(super) fn code(text: &str) -> String {
     }
     let fence = "`".repeat(longest + 1);
     let gap = if longest > 0 { " " } else { "" };
-    format!("{fence}{gap}{}{gap}{fence}", text.replace('|', "\\|"))
+    format!(
+        "{fence}{gap}{}{gap}{fence}",
+        clean(text).replace('|', "\\|")
+    )
 }
 
 /// Takes the meaning from characters that Markdown and HTML give one.

@@ -90,7 +90,7 @@ fn fill(out: &mut String, margin: &str, text: &str) {
 fn rows(out: &mut String, report: &Report, texts: Texts) {
     let _ = writeln!(
         out,
-        "\n{:>3}  {:>7}  {:>9}  {:>11}  {:>8}  {:>8}  {:>14}  {:>6}",
+        "\n{:>3}  {:>7}  {:>9}  {:>11}  {:>8}  {:>8}  {:>13} {:>7}",
         "#", "share", "time", "calls", "mean", "max", "p95 for sure", "rows"
     );
     for line in &report.statements {
@@ -102,7 +102,7 @@ fn row(out: &mut String, line: &Line, texts: Texts) {
     let figures = &line.figures;
     let _ = writeln!(
         out,
-        "{:>3}  {:>7}  {:>9}  {:>11}  {:>8}  {:>8}  {:>14}  {:>6}",
+        "{:>3}  {:>7}  {:>9}  {:>11}  {:>8}  {:>8}  {:>13} {:>7}",
         line.rank,
         maybe(figures.time_share, percent),
         ms(figures.total_ms),
@@ -110,7 +110,10 @@ fn row(out: &mut String, line: &Line, texts: Texts) {
         maybe(figures.mean_ms, ms),
         maybe(figures.max_ms, ms),
         p95(line),
-        maybe(figures.rows_per_call, number),
+        maybe(figures.rows_per_call, |rows| match rows {
+            rows if rows >= 999_999.5 => format!("{:.1} M", rows / 1e6),
+            rows => number(rows),
+        }),
     );
     for broken in &line.broken {
         fill(out, MARGIN, &verdict(broken));
@@ -127,7 +130,7 @@ fn row(out: &mut String, line: &Line, texts: Texts) {
         }
         (Some(text), Texts::Full) => {
             for one in text.lines() {
-                fill(out, MARGIN, &clean(one));
+                fill(out, MARGIN, &clean(&one.replace('\t', " ")));
             }
         }
     }

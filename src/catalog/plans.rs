@@ -62,6 +62,8 @@ pub enum Refusal {
     Lock,
     /// The text is cut off or otherwise no statement.
     Syntax,
+    /// Planning could run code of other roles with the rights of a superuser.
+    Untrusted,
     /// Something else.
     Other,
 }
@@ -76,6 +78,9 @@ impl Refusal {
             Self::Timeout => "planning took more than two seconds",
             Self::Lock => "a table is locked",
             Self::Syntax => "the text is cut off or holds a constant that the server replaced",
+            Self::Untrusted => {
+                "other roles own functions that planning could run with this role's rights over files and programs: connect as a role without them, with pg_read_all_stats and SELECT"
+            }
             Self::Other => "the server does not plan it",
         }
     }
@@ -109,6 +114,9 @@ pub async fn generic_plan(
     role: u32,
 ) -> Result<Result<Plan, Refusal>> {
     let text = text.trim().trim_end_matches(';');
+    if runs_code_of_others(tx).await? {
+        return Ok(Err(Refusal::Untrusted));
+    }
     let first = attempt(tx, version_num, text, role).await?;
     if first != Err(Refusal::Syntax) {
         return Ok(first);
@@ -119,6 +127,24 @@ pub async fn generic_plan(
         return Ok(first);
     }
     attempt(tx, version_num, &repaired, role).await
+}
+
+/// Whether planning could run functions of less trusted roles with rights beyond the database.
+///
+/// The planner evaluates functions that are immutable, and for its estimates stable ones. A read-only transaction keeps
+/// them from changing rows, not from programs and files where the role may use these. Functions of superusers and
+/// those in C, which only superusers make, are trusted.
+async fn runs_code_of_others(tx: &Transaction<'_>) -> Result<bool> {
+    let sql = "select /* dbops */ exists (select from pg_catalog.pg_proc as p \
+         inner join pg_catalog.pg_roles as r on r.oid = p.proowner \
+         inner join pg_catalog.pg_language as l on l.oid = p.prolang \
+         where p.provolatile <> 'v' and not r.rolsuper and l.lanname not in ('internal', 'c') \
+         and (pg_catalog.pg_has_role(current_user, 'pg_execute_server_program', 'usage') \
+         or pg_catalog.pg_has_role(current_user, 'pg_write_server_files', 'usage') \
+         or pg_catalog.pg_has_role(current_user, 'pg_read_server_files', 'usage')))";
+    let rows = query(tx, sql, &[]).await?;
+    let row = rows.first().context("looking for functions gave nothing")?;
+    row.try_get(0).context("looking for functions")
 }
 
 async fn attempt(
@@ -186,7 +212,11 @@ async fn plan_json(tx: &Transaction<'_>, version_num: i32, text: &str) -> Result
         serde_json::from_str(&rows.concat()).context("reading a plan")
     } else {
         query(tx, &format!("prepare {NAME} as /* dbops */ {text}"), &[]).await?;
-        let count = parameters(text);
+        let types = "select /* dbops */ pg_catalog.cardinality(p.parameter_types) from pg_catalog.pg_prepared_statements as p where p.name = $1";
+        let rows = query(tx, types, &[(&NAME, Type::TEXT)]).await?;
+        let row = rows.first().context("the prepared statement is gone")?;
+        let count: i32 = row.try_get(0).context("reading a prepared statement")?;
+        let count = usize::try_from(count)?;
         let nulls = vec!["null"; count].join(", ");
         let list = if count == 0 {
             String::new()
@@ -278,20 +308,6 @@ fn collect(node: &Value, depth: usize, plan: &mut Plan) {
     }
 }
 
-/// The highest `$n` of a text.
-fn parameters(text: &str) -> usize {
-    text.split('$')
-        .skip(1)
-        .filter_map(|rest| {
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            rest.get(..end)?.parse().ok()
-        })
-        .max()
-        .unwrap_or(0)
-}
-
 /// Returns a text with `interval $1` written as `$1::interval`, and the same for the other types whose constants are written so.
 pub fn typed_parameters(text: &str) -> String {
     const TYPES: [&str; 6] = [
@@ -352,7 +368,6 @@ mod tests {
         ] {
             assert_eq!(typed_parameters(text), expected);
         }
-        assert_eq!(parameters("a = $2 and b = $11"), 11);
     }
 
     #[test]

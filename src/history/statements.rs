@@ -162,6 +162,13 @@ async fn stored(
 ) -> anyhow::Result<Done> {
     let packed = pack(snapshot)?;
     let tx = session.transaction().await.context("beginning to store")?;
+    // Another run's texts must not go while its reading is not yet to be seen.
+    tx.execute_typed(
+        "lock table dbops.statement_text in share row exclusive mode",
+        &[],
+    )
+    .await
+    .context("waiting for another run that stores")?;
     let hashes: Vec<&str> = packed.texts.iter().map(|(hash, _)| hash.as_str()).collect();
     let texts: Vec<&str> = packed.texts.iter().map(|(_, text)| text.as_str()).collect();
     tx.execute_typed(
@@ -223,8 +230,8 @@ async fn stored(
     }
     if removed > 0 {
         tx.execute_typed(
-            "delete from dbops.statement_text as t where not exists \
-             (select from dbops.statement_snapshot as s where t.hash = any(s.texts))",
+            "delete from dbops.statement_text as t where not exists (select from \
+             (select distinct unnest(s.texts) as hash from dbops.statement_snapshot as s) as kept where kept.hash = t.hash)",
             &[],
         )
         .await

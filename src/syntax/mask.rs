@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::shape::StatementKind;
+use super::shape::{StatementKind, decoded};
 use super::tokens::{Piece, Sort, pieces};
 use super::words::{Word, lookup};
 
@@ -24,12 +24,18 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     let harmless = !known && is_harmless(text);
     let mut out = String::new();
     let mut kept = 0;
+    let mut assigned = Assigned::default();
     for piece in pieces(text) {
+        let value = !known && !harmless && assigned.takes(&piece);
         let hidden = match piece.sort {
+            // SET takes words and numbers without quotes.
+            Sort::Word | Sort::Number | Sort::Quoted if value => Some(HIDDEN),
             Sort::Text if !piece.closed => Some(HIDDEN),
             Sort::Text if known || harmless => is_secret(piece.text).then_some(HIDDEN),
             Sort::Text => Some(HIDDEN),
-            Sort::Comment if is_secret(piece.text) => Some("/* *** */"),
+            Sort::Comment if is_secret(piece.text) || is_secret(&decoded(piece.text)) => {
+                Some("/* *** */")
+            }
             // Behind a quote that was opened, nothing is what it seems.
             Sort::Quoted if !piece.closed => Some(HIDDEN),
             Sort::Comment if !piece.closed && !known => Some("/* *** */"),
@@ -134,8 +140,31 @@ fn is_harmless(text: &str) -> bool {
     (known || zone) && one_statement(text)
 }
 
+/// Tells the values of settings: what stands behind `SET name =` or `SET name TO`, to the end of the statement.
+#[derive(Default)]
+struct Assigned {
+    set: bool,
+    value: bool,
+}
+
+impl Assigned {
+    fn takes(&mut self, piece: &Piece<'_>) -> bool {
+        let is = |word: &str| piece.sort == Sort::Word && piece.text.eq_ignore_ascii_case(word);
+        if piece.text == ";" {
+            *self = Self::default();
+            return false;
+        }
+        if self.value {
+            return true;
+        }
+        self.value = self.set && (piece.text == "=" || is("to"));
+        self.set |= is("set");
+        false
+    }
+}
+
 /// Whether a string or a comment looks like a credential: `password=…`, `user:secret@host`, a private key.
-fn is_secret(text: &str) -> bool {
+pub(super) fn is_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let named = [
         "password",

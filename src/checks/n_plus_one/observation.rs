@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::syntax::fingerprint::fingerprint;
+use crate::syntax::mask::mask;
 use crate::syntax::shape::{self, Shape, StatementKind, Values};
 
 /// What one entry did in one window.
@@ -133,7 +134,8 @@ impl Observation {
                 let statement = Statement {
                     fingerprint: print.clone(),
                     queryids: Vec::new(),
-                    text: change.text.to_owned(),
+                    // Reports show it.
+                    text: mask(change.text).into_owned(),
                     shape: shape.clone(),
                     calls: vec![0.0; windows],
                     rows: vec![0.0; windows],

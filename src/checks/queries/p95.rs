@@ -83,9 +83,21 @@ const STEPS: usize = 64;
 /// Returns what the 95th percentile can be; `None` without executions or with a mean that is no time.
 pub fn percentile(moments: &Moments) -> Option<Percentile> {
     let known = Known::new(moments)?;
+    // Counters of a life hide a deviation of a window that is far smaller; a figure that contradicts the others is none.
+    let (known, moments) = match known.is_possible() {
+        true => (known, *moments),
+        false => {
+            let moments = Moments {
+                stddev: None,
+                ..*moments
+            };
+            let known = Known::new(&moments).filter(Known::is_possible)?;
+            (known, moments)
+        }
+    };
     let low = known.lowest();
     let high = known.highest().max(low);
-    let estimate = match estimate(moments) {
+    let estimate = match estimate(&moments) {
         Estimate::About(ms) => Estimate::About(ms.clamp(low, high)),
         none => none,
     };
@@ -204,6 +216,11 @@ impl Known {
             mins: if n > 1.0 { mins } else { 0.0 },
             maxs: if n > 1.0 { maxs } else { 0.0 },
         })
+    }
+
+    /// Whether there are executions with these moments at all.
+    fn is_possible(&self) -> bool {
+        self.can_be_at_most(self.max) && self.can_be_at_least(self.min)
     }
 
     /// The smallest `t` for which the percentile can be at most `t`.

@@ -163,7 +163,9 @@ async fn of_database(
                 };
                 let spec = [proposal.spec.clone()];
                 let proofs = hypothetical::prove(&tx, &schema, &statement, &spec).await?;
-                wanted |= take_proof(&mut proposal, &proofs);
+                // What the planner was not asked it did not refuse.
+                let asked = matches!(proofs, hypothetical::Proofs::Asked { .. });
+                wanted |= !asked || take_proof(&mut proposal, &proofs);
             }
             if wanted {
                 kept.push(proposal);

@@ -19,6 +19,7 @@ use super::words::Word;
 use reader::{Place, Reader};
 
 pub use kind::kind;
+pub(super) use tags::decoded;
 pub use tags::tags;
 
 /// Kind of a statement.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::syntax::mask::is_secret;
 use crate::syntax::tokens::{Sort, pieces};
 
 /// Reads the tags of all comments; the first of a key counts. Keys that differ with each request are left out.
@@ -13,7 +14,8 @@ pub fn tags(text: &str) -> BTreeMap<String, String> {
             None => piece.text.trim_start_matches('-'),
         };
         for (key, value) in pairs(inner) {
-            if !matches!(key.as_str(), "traceparent" | "tracestate") {
+            let secret = is_secret(&format!("{key}={value}"));
+            if !secret && !matches!(key.as_str(), "traceparent" | "tracestate") {
                 found.entry(key).or_insert(value);
             }
         }
@@ -68,7 +70,7 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 /// `%20` and the like; what is no such code stays.
-fn decoded(text: &str) -> String {
+pub(in crate::syntax) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

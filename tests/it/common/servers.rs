@@ -158,6 +158,9 @@ impl Servers {
             .config("max_locks_per_transaction", "256")
             .config("max_prepared_transactions", "10")
             .preload("pg_stat_statements")
+            // All tests of a major share the server: with the default of 5,000 the entries of one would be evicted by
+            // the statements of the others.
+            .config("pg_stat_statements.max", "50000")
             .log_file(self.shared_log(major));
         // The caller may be inside a runtime already, and a runtime is not entered twice.
         std::thread::scope(|scope| {

@@ -89,7 +89,7 @@ async fn top_adds_up_what_is_one_statement(ctx: &Ctx) -> Result<()> {
         let run = ctx
             .dbops()
             .on(&db)
-            .args(["queries", "top", "-o", form])
+            .args(["queries", "top", "--only-database", &db.name, "-o", form])
             .run()
             .await?
             .exits_with(0)?;

@@ -35,6 +35,8 @@ pub struct Node {
     pub keys_of: Vec<String>,
     /// Whether the recording was ended before all windows were there.
     pub interrupted: bool,
+    /// Why the server gave no more windows than these.
+    pub failed: Option<String>,
     /// What was found.
     pub report: Report,
 }
@@ -187,6 +189,9 @@ fn head(node: &Node) -> Vec<String> {
     lines.extend(node.rejected.iter().map(|why| format!("not used: {why}")));
     if node.interrupted {
         lines.push("the recording was interrupted".to_owned());
+    }
+    if let Some(why) = &node.failed {
+        lines.push(format!("the recording ended early: {why}"));
     }
     if report.windows < crate::checks::n_plus_one::score::FEW_WINDOWS {
         lines.push(format!(
@@ -450,6 +455,7 @@ fn target(node: &Node, show: &Show) -> Value {
             "seconds": rounded(node.window_seconds),
             "rejected": node.rejected,
             "interrupted": node.interrupted,
+            "failed": node.failed,
         },
         "evicted": node.evicted,
         "hidden_entries": node.hidden,

@@ -8,6 +8,8 @@ use dbops::sample::statements::column::Column;
 use dbops::sample::statements::delta::difference;
 use dbops::sample::statements::doubt::{Doubt, WindowDoubt};
 use dbops::sample::statements::file;
+use dbops::sample::statements::model::Snapshot;
+use dbops::sample::statements::notes::About;
 use dbops::sample::statements::read::{Databases, Texts};
 use dbops::sample::statements::recording::Recording;
 use dbops::sample::statements::windows::{Length, Wanted, record};
@@ -19,6 +21,8 @@ tests!(
     Every: windows_hold_what_ran_in_them,
     resets_of_one_entry_are_told,
     a_killed_backend_loses_everything_and_is_told,
+    a_lost_connection_keeps_the_windows_so_far,
+    nested_statements_are_kept_apart_or_said_to_be_merged,
 );
 
 async fn windows_hold_what_ran_in_them(ctx: &Ctx) -> Result<()> {
@@ -242,5 +246,89 @@ async fn a_killed_backend_loses_everything_and_is_told(ctx: &Ctx) -> Result<()> 
     );
     ensure!(change.doubt == Some(Doubt::Recreated));
     ensure!(before.origin.started_at == after.origin.started_at);
+    Ok(())
+}
+
+async fn a_lost_connection_keeps_the_windows_so_far(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run("create extension pg_stat_statements").await?;
+    let mut session = session(&db.url).await?;
+    let wanted = Wanted {
+        windows: 1_000,
+        length: Length::Seconds(0.1),
+        databases: Databases::One(db.name.clone()),
+    };
+    let (tell, mut told) = tokio::sync::watch::channel(0);
+    let ending = async {
+        told.wait_for(|seen| *seen >= 2).await?;
+        // The database has no session but the recording and this one.
+        db.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity \
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await
+    };
+    let recording = async {
+        let recorded = record(&mut session, &wanted, std::future::pending(), |recording| {
+            let _ = tell.send(recording.windows.len());
+            ControlFlow::Continue(())
+        });
+        recorded.await.map_err(anyhow::Error::from)
+    };
+    let (recording, ended) = tokio::join!(recording, ending);
+    ended?;
+    let recording = recording?;
+    let windows = recording.windows.len();
+    ensure!((2..1_000).contains(&windows), "{windows} windows");
+    let why = recording.failed.context("why it ended")?;
+    ensure!(!recording.interrupted && !why.is_empty());
+    ensure!(
+        recording.last.origin.taken_at > recording.first.origin.taken_at,
+        "the last reading is kept"
+    );
+    Ok(())
+}
+
+async fn nested_statements_are_kept_apart_or_said_to_be_merged(ctx: &Ctx) -> Result<()> {
+    // 13 has no version that tells them apart.
+    if ctx.major < 14 {
+        return Ok(());
+    }
+    let db = ctx.db().await?;
+    db.run(
+        "create extension pg_stat_statements; create table nested (id int);
+         create function outer_one() returns void language plpgsql as
+         $$ begin perform id from nested; perform id from nested; end $$",
+    )
+    .await?;
+    db.run(
+        "set pg_stat_statements.track = 'all'; select outer_one(); reset pg_stat_statements.track",
+    )
+    .await?;
+    let nested = |snapshot: &Snapshot| -> Vec<_> {
+        let entries = snapshot.entries.iter();
+        let found = entries.filter(|entry| {
+            let text = entry.text.as_deref().unwrap_or_default().to_lowercase();
+            text.starts_with("select id from nested")
+        });
+        found
+            .map(|one| (one.key.toplevel, one.counters.get(Column::Calls)))
+            .collect()
+    };
+    db.run("select id from nested").await?;
+    let mut found = nested(&reading(&db.url, &of(&db, Texts::All)).await?);
+    found.sort_by_key(|(toplevel, _)| *toplevel);
+    ensure!(
+        found == [(Some(false), Some(2.0)), (Some(true), Some(1.0))],
+        "{found:?}"
+    );
+
+    db.run("drop extension pg_stat_statements; create extension pg_stat_statements version '1.8'")
+        .await?;
+    let old = reading(&db.url, &of(&db, Texts::All)).await?;
+    let found = nested(&old);
+    ensure!(found == [(None, Some(3.0))], "{found:?}");
+    ensure!(old.origin.merged >= 1);
+    ensure!(old.notes().iter().any(|note| note.about == About::Merged));
     Ok(())
 }

@@ -100,7 +100,14 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .iter()
             .any(|node| node.report.suspects.iter().any(|one| one.verdict >= least))
     });
-    let exit = if failed { Exit::Findings } else { Exit::Done };
+    // Fewer windows than asked for cannot say that there is nothing.
+    let exit = if failed {
+        Exit::Findings
+    } else if nodes.iter().any(|node| node.failed.is_some()) {
+        Exit::Unknown
+    } else {
+        Exit::Done
+    };
     let show = Show {
         min_score: args.min_score,
         all: args.all,
@@ -257,6 +264,7 @@ fn node(args: &Args, name: String, recording: &Recording, schemas: &BTreeMap<u32
             .filter_map(|oid| recording.last.databases.get(oid).cloned())
             .collect(),
         interrupted: recording.interrupted,
+        failed: recording.failed.clone(),
         report,
     }
 }

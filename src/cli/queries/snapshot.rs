@@ -101,7 +101,13 @@ fn recorded(args: &Args, path: &Path, windows: u32, context: &Context) -> anyhow
         written?;
         saving.end()?;
         tell(context, &place.name, &recording.first.notes());
-        let exit = if recording.interrupted {
+        let exit = if let Some(why) = &recording.failed {
+            context.ui.warning(&format!(
+                "target {}: the recording ended early: {why}",
+                place.name
+            ));
+            Exit::Unknown
+        } else if recording.interrupted {
             Exit::Interrupted
         } else {
             Exit::Done

@@ -20,9 +20,9 @@ pub struct Key {
     pub toplevel: Option<bool>,
 }
 
-/// The figures of one entry, by [`Column`].
+/// The figures of one entry, by [`Column`]; a clone shares them until one of the two is changed.
 #[derive(Debug, Clone)]
-pub struct Counters(Box<[f64]>);
+pub struct Counters(Arc<[f64]>);
 
 /// Two figures that are not known are equal.
 impl PartialEq for Counters {
@@ -55,7 +55,7 @@ impl Counters {
 
     /// Sets a figure.
     pub fn set(&mut self, column: Column, value: Option<f64>) {
-        if let Some(place) = self.0.get_mut(column as usize) {
+        if let Some(place) = Arc::make_mut(&mut self.0).get_mut(column as usize) {
             *place = value.unwrap_or(f64::NAN);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::column::Column;
 use super::delta::{Completeness, Difference, difference};
 use super::doubt::{Doubt, WindowDoubt};
-use super::model::{Key, Snapshot};
+use super::model::{Counters, Key, Snapshot};
 use super::read::is_own;
 
 /// Readings in a row, as what changed from each to the next.
@@ -28,6 +28,8 @@ pub struct Recording {
     pub round_trip_ms: Option<f64>,
     /// Whether it was ended before all windows were there.
     pub interrupted: bool,
+    /// Why the server gave no more readings before all windows were there, in words.
+    pub failed: Option<String>,
     places: HashMap<Key, usize>,
     /// Texts of the first reading, which may be the only one with texts.
     texts: HashMap<Key, Arc<str>>,
@@ -129,8 +131,9 @@ impl Recording {
     }
 
     /// Adds the next reading, as the window since the one before.
-    pub fn add(&mut self, after: Snapshot) {
+    pub fn add(&mut self, mut after: Snapshot) {
         let found = difference(&self.last, &after);
+        share(&self.last, &mut after);
         let mut activities = Vec::with_capacity(found.changes.len());
         for change in &found.changes {
             let text = after
@@ -184,6 +187,8 @@ impl Recording {
 
     /// Takes the last reading, which has the texts that the first one lacks: names what came in between, and leaves
     /// dbops's own statements out everywhere.
+    ///
+    /// Where the server gave no such reading, [`last`](Self::last) is taken as it is, without the texts of newcomers.
     pub(super) fn close(&mut self, mut last: Snapshot) {
         for entry in &mut last.entries {
             if entry.text.is_none() {
@@ -210,9 +215,25 @@ impl Recording {
     }
 }
 
+/// Lets entries that did not change share their figures with the reading before: most do not, from window to window.
+fn share(before: &Snapshot, after: &mut Snapshot) {
+    let earlier: HashMap<Key, &Counters> = before
+        .entries
+        .iter()
+        .map(|entry| (entry.key, &entry.counters))
+        .collect();
+    for entry in &mut after.entries {
+        if let Some(same) = earlier.get(&entry.key)
+            && **same == entry.counters
+        {
+            entry.counters = (*same).clone();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Counters, Entry};
+    use super::super::model::Entry;
     use super::*;
 
     fn reading(at: f64, entries: &[(i64, Option<&str>, f64)]) -> Snapshot {

@@ -65,6 +65,16 @@ impl From<ReadError> for anyhow::Error {
     }
 }
 
+impl ReadError {
+    /// Returns what went wrong, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Unavailable(unavailable) => unavailable.message.clone(),
+            Self::Other(error) => format!("{error:#}"),
+        }
+    }
+}
+
 impl Unavailable {
     pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {

@@ -60,7 +60,8 @@ pub fn length_for(requests_per_second: f64) -> f64 {
 /// `each` is called after every window with what is there so far.
 ///
 /// # Errors
-/// As those of [`read`](super::read::read). What was recorded before the connection failed is lost.
+/// As those of [`read`](super::read::read), before the first window is there. A failure after that ends the recording
+/// with the windows so far, and [`Recording::failed`] says why.
 pub async fn record(
     session: &mut Session,
     wanted: &Wanted,
@@ -104,20 +105,40 @@ pub async fn record(
         }
         let is_last = recording.windows.len() + 1 == wanted.windows;
         let next = if is_last {
-            reader.everything(session, &recording).await?
+            reader.everything(session, &recording).await
         } else {
-            reader.counters(session, &recording.last.origin).await?
+            reader.counters(session, &recording.last.origin).await
         };
-        recording.add(next);
+        match next {
+            Ok(next) => recording.add(next),
+            Err(error) if recording.windows.is_empty() => return Err(error),
+            Err(error) => {
+                recording.failed = Some(error.words());
+                break;
+            }
+        }
         if is_last {
-            recording.close(recording.last.clone());
+            let last = std::mem::take(&mut recording.last);
+            recording.close(last);
         }
         if each(&recording).is_break() {
             break;
         }
     }
     if recording.windows.len() < wanted.windows {
-        let last = reader.everything(session, &recording).await?;
+        let last = match &recording.failed {
+            None => reader.everything(session, &recording).await.map(Some),
+            Some(_) => Ok(None),
+        };
+        let last = match last {
+            Ok(Some(last)) => last,
+            Ok(None) => std::mem::take(&mut recording.last),
+            Err(error) if recording.windows.is_empty() => return Err(error),
+            Err(error) => {
+                recording.failed = Some(error.words());
+                std::mem::take(&mut recording.last)
+            }
+        };
         recording.close(last);
     }
     Ok(recording)

@@ -89,6 +89,7 @@ mod schedule;
 mod schedule_jobs;
 mod sql;
 mod statements_read;
+mod statements_servers;
 mod statements_stored;
 mod statements_windows;
 
@@ -141,6 +142,7 @@ const MODULES: &[&Module] = &[
     &schedule_jobs::MODULE,
     &sql::MODULE,
     &statements_read::MODULE,
+    &statements_servers::MODULE,
     &statements_stored::MODULE,
     &statements_windows::MODULE,
 ];

@@ -81,10 +81,22 @@ impl Item<'_> {
 
 /// A name as the server folds it.
 pub(super) fn name_of(item: &Item<'_>) -> String {
-    if item.kind != Kind::Quoted {
-        return item.text.to_ascii_lowercase();
+    match item.kind {
+        Kind::Quoted => unquoted(item.text),
+        _ => item.text.to_ascii_lowercase(),
     }
-    let rest = item.text.trim_start_matches(['u', 'U', '&']);
+}
+
+/// A name as it is written, with its quotes if it has some, as the server folds it.
+pub(super) fn folded(written: &str) -> String {
+    match written.ends_with('"') {
+        true => unquoted(written),
+        false => written.to_ascii_lowercase(),
+    }
+}
+
+fn unquoted(text: &str) -> String {
+    let rest = text.trim_start_matches(['u', 'U', '&']);
     let rest = rest.strip_prefix('"').unwrap_or(rest);
     rest.strip_suffix('"').unwrap_or(rest).replace("\"\"", "\"")
 }

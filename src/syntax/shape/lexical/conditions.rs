@@ -1,28 +1,10 @@
 //! Lists of tables, joins and conditions of a query.
 
-use super::super::items::{Item, Kind, name_of};
-use super::super::words::{Class, Word};
-use super::reader::{MOST_DEPTH, Place, Reader};
-use super::{ColumnUse, Values};
-
-/// One side of a comparison.
-enum Side {
-    Column(ColumnUse),
-    /// Constants, parameters and what is made of them alone.
-    Value,
-    /// `any (…)` of such.
-    Array,
-    Other,
-}
-
-/// What compares.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    In,
-    Range,
-    Other,
-}
+use super::Reader;
+use crate::syntax::items::{Item, Kind, name_of};
+use crate::syntax::shape::build::{Comparison, MOST_DEPTH, Place, Side};
+use crate::syntax::shape::{ColumnUse, Values};
+use crate::syntax::words::{Class, Word};
 
 impl Reader<'_> {
     /// Reads a list of tables: FROM, USING, or the inside of a join's parentheses. `through`: a lone query in
@@ -38,7 +20,7 @@ impl Reader<'_> {
                 Word::Rows if self.word(at + 1) == Word::From => at += 2,
                 _ => {}
             }
-            let first = self.named.len();
+            let first = self.build.named.len();
             if self.mark(at, "(") {
                 at = self.in_parentheses(at, to, place, through);
             } else {
@@ -59,10 +41,11 @@ impl Reader<'_> {
             let lone = through
                 && next >= to
                 && self
+                    .build
                     .scopes
                     .last()
                     .is_none_or(|scope| scope.tables.is_empty() && !scope.derived);
-            self.derived();
+            self.build.derived();
             if self.done.insert(at) {
                 let inner = Place {
                     own: lone,
@@ -122,7 +105,7 @@ impl Reader<'_> {
 
     /// The columns of JOIN … USING are in both tables.
     fn using(&mut self, from: usize, to: usize, first: usize) {
-        let (here, before) = match self.scopes.last() {
+        let (here, before) = match self.build.scopes.last() {
             Some(scope) if !scope.derived => (
                 scope.tables.last().copied().filter(|&table| table >= first),
                 scope
@@ -142,7 +125,8 @@ impl Reader<'_> {
                     table: before,
                     name: name.clone(),
                 };
-                self.shape
+                self.build
+                    .shape
                     .joins
                     .push((one, ColumnUse { table: here, name }));
             }
@@ -157,7 +141,7 @@ impl Reader<'_> {
         }
         self.nested += 1;
         if self.nested > MOST_DEPTH * 4 {
-            self.other(place);
+            self.build.other(place);
         } else {
             self.joined(from, to, place);
         }
@@ -186,7 +170,7 @@ impl Reader<'_> {
         }
         parts.push((start, to));
         if or {
-            return self.other(place);
+            return self.build.other(place);
         }
         if let [(from, to)] = parts.as_slice() {
             return self.condition(*from, *to, place);
@@ -196,58 +180,21 @@ impl Reader<'_> {
         }
     }
 
-    fn other(&mut self, place: Place) {
-        if place.own {
-            self.shape.other_conditions += 1;
-        }
-    }
-
     /// One condition.
     fn condition(&mut self, from: usize, to: usize, place: Place) {
         let Some((comparison, at, right)) = self.comparison(from, to) else {
             // `where true` says nothing.
             if !self.is_value(from, to) {
-                self.other(place);
+                self.build.other(place);
             }
             return;
         };
-        let (left, other) = (
-            self.side(from, at),
-            match comparison {
-                Comparison::In => Side::Other,
-                _ => self.side(right, to),
-            },
-        );
-        match (comparison, left, other) {
-            (Comparison::In, Side::Column(column), _) => match self.list(right, to) {
-                Some(values) => self.equal(column, values, false, place),
-                None => self.other(place),
-            },
-            (Comparison::Equal, Side::Column(one), Side::Column(other)) => {
-                self.shape.joins.push((one, other))
-            }
-            (Comparison::Equal, Side::Column(column), Side::Value) => {
-                self.equal(column, Values::One, false, place)
-            }
-            (Comparison::Equal, Side::Value, Side::Column(column)) => {
-                self.equal(column, Values::One, true, place)
-            }
-            (Comparison::Equal, Side::Column(column), Side::Array) => {
-                self.equal(column, Values::Array, false, place)
-            }
-            (Comparison::Range, Side::Column(column), Side::Value)
-            | (Comparison::Range, Side::Value, Side::Column(column)) => {
-                if place.own {
-                    self.shape.ranges.push(column);
-                }
-            }
-            (
-                Comparison::Equal | Comparison::Range | Comparison::Other,
-                Side::Value,
-                Side::Value,
-            ) => {}
-            _ => self.other(place),
-        }
+        let left = self.side(from, at);
+        let right = match comparison {
+            Comparison::In => self.list(right, to).map_or(Side::Other, Side::List),
+            _ => self.side(right, to),
+        };
+        self.build.compared(comparison, left, right, place);
     }
 
     /// Finds what compares: where it stands and where its right side begins.
@@ -263,7 +210,7 @@ impl Reader<'_> {
                         .items
                         .get(close.checked_sub(1)?)
                         .map_or("", |item| item.text);
-                    Some((operator(sign), close + 1))
+                    Some((Comparison::of(sign), close + 1))
                 }
                 Word::In => Some((Comparison::In, at + 1)),
                 Word::Like | Word::Ilike | Word::Similar | Word::Between => {
@@ -273,7 +220,7 @@ impl Reader<'_> {
                     Some((Comparison::Other, at + 1))
                 }
                 _ if item.kind == Kind::Mark && is_comparison(item.text) => {
-                    Some((operator(item.text), at + 1))
+                    Some((Comparison::of(item.text), at + 1))
                 }
                 _ => None,
             };
@@ -357,7 +304,7 @@ impl Reader<'_> {
         let qualifier = parts.pop().map(name_of);
         let schema = parts.pop().map(name_of);
         Some(ColumnUse {
-            table: self.table_of(qualifier.as_deref(), schema.as_deref()),
+            table: self.build.table_of(qualifier.as_deref(), schema.as_deref()),
             name,
         })
     }
@@ -376,32 +323,6 @@ impl Reader<'_> {
             at = self.after(at);
         }
         at
-    }
-
-    /// Which table a column belongs to, where it is certain.
-    fn table_of(&self, qualifier: Option<&str>, schema: Option<&str>) -> Option<usize> {
-        let Some(qualifier) = qualifier else {
-            let scope = self.scopes.last()?;
-            return match scope.tables.as_slice() {
-                [only] if !scope.derived => Some(*only),
-                _ => None,
-            };
-        };
-        self.scopes.iter().rev().find_map(|scope| {
-            scope.tables.iter().copied().find(|&index| {
-                self.shape
-                    .tables
-                    .get(index)
-                    .is_some_and(|table| match (&table.alias, schema) {
-                        (Some(alias), None) => alias == qualifier,
-                        (None, None) => table.name == qualifier,
-                        (None, Some(schema)) => {
-                            table.name == qualifier && table.schema.as_deref() == Some(schema)
-                        }
-                        (Some(_), Some(_)) => false,
-                    })
-            })
-        })
     }
 
     /// Whether nothing in it is a column, and something is there.
@@ -505,12 +426,4 @@ fn is_comparison(text: &str) -> bool {
             | "?&"
             | "^@"
     )
-}
-
-fn operator(text: &str) -> Comparison {
-    match text {
-        "=" => Comparison::Equal,
-        "<" | ">" | "<=" | ">=" | "~~" | "~~*" | "~" | "~*" | "^@" => Comparison::Range,
-        _ => Comparison::Other,
-    }
 }

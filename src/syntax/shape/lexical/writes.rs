@@ -1,8 +1,9 @@
 //! What INSERT, UPDATE, DELETE and MERGE write.
 
-use super::super::items::{Kind, name_of};
-use super::super::words::Word;
-use super::reader::{Clause, Place, Reader};
+use super::{Clause, Reader};
+use crate::syntax::items::{Kind, name_of};
+use crate::syntax::shape::build::Place;
+use crate::syntax::words::Word;
 
 impl Reader<'_> {
     pub(super) fn insert(&mut self, at: usize, to: usize, clauses: &[Clause], place: Place) {
@@ -17,10 +18,10 @@ impl Reader<'_> {
         for clause in clauses {
             match clause.word {
                 Word::Values if place.depth == 0 => {
-                    self.shape.value_rows = Some(self.rows(clause.from, clause.to));
+                    self.build.shape.value_rows = Some(self.rows(clause.from, clause.to));
                 }
-                Word::Conflict if place.own => self.shape.on_conflict = true,
-                Word::Returning if place.own => self.shape.returning = true,
+                Word::Conflict if place.own => self.build.shape.on_conflict = true,
+                Word::Returning if place.own => self.build.shape.returning = true,
                 _ => {}
             }
         }
@@ -92,7 +93,7 @@ impl Reader<'_> {
         if let Some(item) = self.items.get(at).filter(|_| place.depth == 0)
             && matches!(item.kind, Kind::Name | Kind::Quoted)
         {
-            self.shape.set_columns.push(name_of(item));
+            self.build.shape.set_columns.push(name_of(item));
         }
     }
 
@@ -102,7 +103,7 @@ impl Reader<'_> {
             at += 1;
         }
         let at = self.table(at, to, place, needs_as);
-        if let Some(table) = self.shape.tables.last_mut() {
+        if let Some(table) = self.build.shape.tables.last_mut() {
             table.written = true;
         }
         at

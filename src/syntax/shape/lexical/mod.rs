@@ -1,38 +1,66 @@
-//! Walks the clauses of a statement and of the queries inside it, by tokens.
+//! Reads a statement by its tokens, clause by clause: what the grammar refuses, or what was cut off.
+
+mod conditions;
+mod writes;
 
 use std::collections::BTreeSet;
 
-use super::super::items::{Item, Kind, name_of};
-use super::super::words::Word;
-use super::{ColumnUse, Shape, TableUse, Values};
+use super::build::{Build, MOST_DEPTH, Place, Scope};
+use super::{Shape, StatementKind, TableUse};
+use crate::syntax::items::{Item, Kind, name_of};
+use crate::syntax::words::Word;
 
-/// Queries nest less deep; what is deeper is not read.
-pub(super) const MOST_DEPTH: usize = 40;
-
-/// The tables that a query sees.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope {
-    /// Indexes into the statement's tables.
-    pub(super) tables: Vec<usize>,
-    /// Whether it reads something besides tables: a query, a function, a name of WITH.
-    pub(super) derived: bool,
+/// Reads the statement that the tokens of a text are.
+pub(super) fn read(text: &str, items: Vec<Item<'_>>, shape: Shape) -> Shape {
+    let (from, place) = match shape.kind {
+        StatementKind::Transaction => return shape,
+        StatementKind::Utility => match inner_query(&items) {
+            Some(from) => (from, Place::HELD),
+            None => return shape,
+        },
+        _ => (0, Place::OWN),
+    };
+    let count = items.len();
+    let mut reader = Reader::new(text, items, shape);
+    reader.statement(from, count, place);
+    reader.build.finish()
 }
 
-/// How a query stands in the statement.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) depth: usize,
-    /// Whether its conditions are those of the statement.
-    pub(super) own: bool,
-}
-
-impl Place {
-    pub(super) fn inner(self) -> Self {
-        Self {
-            depth: self.depth + 1,
-            own: false,
-        }
-    }
+/// Where the query of EXPLAIN, DECLARE, CREATE … AS, PREPARE and COPY begins.
+fn inner_query(items: &[Item<'_>]) -> Option<usize> {
+    let first = items.first()?;
+    let holds = matches!(
+        first.word,
+        Word::Declare | Word::Create | Word::Prepare | Word::Copy
+    ) || first.text.eq_ignore_ascii_case("explain");
+    items
+        .iter()
+        .enumerate()
+        .skip(1)
+        .find(|(at, item)| {
+            let before = items.get(at - 1);
+            let behind = before.is_some_and(|before| {
+                matches!(
+                    before.word,
+                    Word::As | Word::For | Word::Analyze | Word::Verbose
+                ) || before.is_mark("(")
+                    || before.is_mark(")")
+                    || before.text.eq_ignore_ascii_case("explain")
+            });
+            behind
+                && matches!(
+                    item.word,
+                    Word::Select
+                        | Word::With
+                        | Word::Values
+                        | Word::Insert
+                        | Word::Update
+                        | Word::Delete
+                        | Word::Merge
+                )
+        })
+        .filter(|_| holds)
+        .map(|(at, _)| at)
 }
 
 /// A clause and the tokens behind its word.
@@ -48,11 +76,7 @@ pub(super) struct Reader<'a> {
     pub(super) items: Vec<Item<'a>>,
     /// Of each opening parenthesis or bracket: where it closes, or the end.
     pub(super) close: Vec<usize>,
-    pub(super) shape: Shape,
-    /// Where each table was named.
-    pub(super) named: Vec<usize>,
-    /// The tables seen by the query that is read, and those around it.
-    pub(super) scopes: Vec<Scope>,
+    pub(super) build: Build,
     /// Names of WITH.
     with: BTreeSet<String>,
     /// Parentheses whose query has been read.
@@ -79,9 +103,7 @@ impl<'a> Reader<'a> {
             text,
             items,
             close,
-            shape,
-            named: Vec::new(),
-            scopes: Vec::new(),
+            build: Build::new(shape),
             with: BTreeSet::new(),
             done: BTreeSet::new(),
             nested: 0,
@@ -141,14 +163,14 @@ impl<'a> Reader<'a> {
             self.rest(end + 1, to, place);
             return;
         }
-        self.scopes.push(Scope::default());
+        self.build.scopes.push(Scope::default());
         let clauses = self.clauses(at, to);
         match self.word(at) {
             Word::Insert => self.insert(at, to, &clauses, place),
             Word::Update | Word::Delete | Word::Merge => self.change(at, to, &clauses, place),
             _ => self.select(at, to, &clauses, place),
         }
-        self.scopes.pop();
+        self.build.scopes.pop();
     }
 
     /// Reads the names of WITH and their queries, and returns where the statement begins.
@@ -205,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     fn ends_in_set(&self, at: usize, to: usize) -> bool {
-        at < to && matches!(self.word(at), Word::Union | Word::Intersect | Word::Except)
+        at < to && is_set(self.word(at))
     }
 
     /// What follows a query in parentheses.
@@ -217,19 +239,35 @@ impl<'a> Reader<'a> {
             self.set_operation(at, to, place);
             return;
         }
-        self.scopes.push(Scope::default());
+        self.build.scopes.push(Scope::default());
         let clauses = self.clauses(at, to);
         self.tail(&clauses, place);
-        self.scopes.pop();
+        self.build.scopes.pop();
     }
 
-    /// The other half of UNION; no condition of one half is one of the statement.
-    fn set_operation(&mut self, at: usize, to: usize, place: Place) {
-        if place.own {
-            self.shape.other_conditions += 1;
+    /// The other parts of UNION and its like, one level however many there are; no condition of a part is one of the
+    /// statement, what follows the last is.
+    fn set_operation(&mut self, mut at: usize, to: usize, place: Place) {
+        self.build.other(place);
+        loop {
+            at += 1;
+            at += usize::from(matches!(self.word(at), Word::All | Word::Distinct));
+            let clauses = self.clauses(at, to);
+            let next = clauses.last().filter(|last| is_set(last.word));
+            let end = next.map_or(to, |next| next.from - 1);
+            self.statement(at, end, place.inner());
+            if next.is_none() {
+                let tail: Vec<Clause> = clauses
+                    .into_iter()
+                    .filter(|clause| clause.word != Word::Group)
+                    .collect();
+                self.build.scopes.push(Scope::default());
+                self.tail(&tail, place);
+                self.build.scopes.pop();
+                return;
+            }
+            at = end;
         }
-        let all = matches!(self.word(at + 1), Word::All | Word::Distinct);
-        self.statement(at + 1 + usize::from(all), to, place.inner());
     }
 
     /// Takes a query apart at the words that begin clauses, what is in parentheses left out.
@@ -268,7 +306,10 @@ impl<'a> Reader<'a> {
                 ),
                 Word::Using => matches!(first, Word::Delete | Word::Merge) && !seen(Word::Using),
                 Word::Set => first == Word::Update && !seen(Word::Set) && here > at,
-                Word::Values => first == Word::Insert && !seen(Word::Values) || here == at,
+                Word::Values => {
+                    first == Word::Insert && before != Word::Default && !seen(Word::Values)
+                        || here == at
+                }
                 Word::Conflict => first == Word::Insert && before == Word::On,
                 Word::Returning => true,
                 Word::When => first == Word::Merge && cases == 0 && !seen(Word::When),
@@ -287,7 +328,7 @@ impl<'a> Reader<'a> {
                     from: here + words,
                     to,
                 });
-                if matches!(word, Word::Union | Word::Intersect | Word::Except) {
+                if is_set(word) {
                     break;
                 }
                 here += words;
@@ -299,18 +340,13 @@ impl<'a> Reader<'a> {
     }
 
     fn select(&mut self, at: usize, to: usize, clauses: &[Clause], place: Place) {
-        let set = clauses
-            .iter()
-            .any(|clause| matches!(clause.word, Word::Union | Word::Intersect | Word::Except));
-        let own = if set { place.inner() } else { place };
+        let set = clauses.iter().find(|clause| is_set(clause.word));
+        let own = if set.is_some() { place.inner() } else { place };
         if self.word(at) == Word::Table {
             self.table_list(at + 1, to, own, false);
         }
         self.query(clauses, own);
-        if let Some(clause) = clauses
-            .iter()
-            .find(|clause| matches!(clause.word, Word::Union | Word::Intersect | Word::Except))
-        {
+        if let Some(clause) = set {
             self.set_operation(clause.from - 1, clause.to, place);
         }
     }
@@ -327,13 +363,13 @@ impl<'a> Reader<'a> {
             match clause.word {
                 Word::Select => self.results(clause, place),
                 Word::Where => self.conditions(clause.from, clause.to, place),
-                Word::Having if place.own => self.shape.other_conditions += 1,
+                Word::Having if place.own => self.build.shape.other_conditions += 1,
                 _ => {}
             }
         }
         self.tail(clauses, place);
         for clause in clauses {
-            if !matches!(clause.word, Word::Union | Word::Intersect | Word::Except) {
+            if !is_set(clause.word) {
                 self.sweep(clause.from, clause.to, place);
             }
         }
@@ -345,9 +381,9 @@ impl<'a> Reader<'a> {
         }
         for clause in clauses {
             match clause.word {
-                Word::Limit | Word::Fetch => self.shape.limit = true,
-                Word::Offset => self.shape.offset = true,
-                Word::Group if place.depth == 0 => self.shape.grouped = true,
+                Word::Limit | Word::Fetch => self.build.shape.limit = true,
+                Word::Offset => self.build.shape.offset = true,
+                Word::Group if place.depth == 0 => self.build.shape.grouped = true,
                 Word::Order => {
                     for (from, to) in self.parts(clause.from, clause.to) {
                         let mut end = from;
@@ -360,16 +396,16 @@ impl<'a> Reader<'a> {
                             end += 1;
                         }
                         if let Some(column) = self.column(from, end) {
-                            self.shape.sorts.push(column);
+                            self.build.shape.sorts.push(column);
                         }
                     }
                 }
                 Word::For => {
-                    self.shape.locks_rows = true;
-                    self.shape.skips_locked |=
+                    self.build.shape.locks_rows = true;
+                    self.build.shape.skips_locked |=
                         (clause.from..clause.to).any(|at| self.word(at) == Word::Skip);
                 }
-                Word::Returning => self.shape.returning = true,
+                Word::Returning => self.build.shape.returning = true,
                 _ => {}
             }
         }
@@ -380,7 +416,7 @@ impl<'a> Reader<'a> {
         if place.depth > 0 || !place.own {
             return;
         }
-        self.shape.distinct = self.word(clause.from) == Word::Distinct;
+        self.build.shape.distinct = self.word(clause.from) == Word::Distinct;
         let mut at = clause.from;
         while at < clause.to {
             if self.mark(at, "(") && self.opens_query(at) {
@@ -393,9 +429,9 @@ impl<'a> Reader<'a> {
                 let windowed = self.word(self.after(at + 1)) == Word::Over;
                 if super::aggregates::is_aggregate(&name)
                     && !windowed
-                    && !self.shape.aggregates.contains(&name)
+                    && !self.build.shape.aggregates.contains(&name)
                 {
-                    self.shape.aggregates.push(name);
+                    self.build.shape.aggregates.push(name);
                 }
             }
             at += 1;
@@ -467,28 +503,20 @@ impl<'a> Reader<'a> {
         let with = schema.is_none() && name.as_ref().is_some_and(|name| self.with.contains(name));
         match name.filter(|_| !function && !with) {
             Some(name) => {
-                let index = self.shape.tables.len();
-                self.named.push(start);
-                self.shape.tables.push(TableUse {
-                    schema,
-                    name,
-                    alias,
-                    written: false,
-                    depth: place.depth,
-                });
-                if let Some(scope) = self.scopes.last_mut() {
-                    scope.tables.push(index);
-                }
+                self.build.table(
+                    start,
+                    TableUse {
+                        schema,
+                        name,
+                        alias,
+                        written: false,
+                        depth: place.depth,
+                    },
+                );
             }
-            None => self.derived(),
+            None => self.build.derived(),
         }
         at
-    }
-
-    pub(super) fn derived(&mut self) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.derived = true;
-        }
     }
 
     /// An alias, and its list of columns.
@@ -516,52 +544,8 @@ impl<'a> Reader<'a> {
         }
         (alias, at.min(to))
     }
+}
 
-    /// Adds a condition that compares a column with values.
-    pub(super) fn equal(
-        &mut self,
-        column: ColumnUse,
-        values: Values,
-        reversed: bool,
-        place: Place,
-    ) {
-        if place.own {
-            self.shape.equalities.push(super::Equality {
-                column,
-                values,
-                reversed,
-            });
-        }
-    }
-
-    /// Puts the tables in the order in which they were named.
-    pub(super) fn finish(mut self) -> Shape {
-        let mut order: Vec<usize> = (0..self.named.len()).collect();
-        order.sort_by_key(|&index| self.named.get(index).copied());
-        let mut place = vec![0; order.len()];
-        for (new, &old) in order.iter().enumerate() {
-            if let Some(entry) = place.get_mut(old) {
-                *entry = new;
-            }
-        }
-        let moved = |column: &mut ColumnUse| {
-            column.table = column.table.and_then(|table| place.get(table).copied());
-        };
-        let shape = &mut self.shape;
-        shape
-            .equalities
-            .iter_mut()
-            .for_each(|one| moved(&mut one.column));
-        shape.ranges.iter_mut().for_each(moved);
-        shape.sorts.iter_mut().for_each(moved);
-        for (one, other) in &mut shape.joins {
-            moved(one);
-            moved(other);
-        }
-        let tables = std::mem::take(&mut shape.tables);
-        let mut sorted: Vec<(usize, TableUse)> = place.iter().copied().zip(tables).collect();
-        sorted.sort_by_key(|(at, _)| *at);
-        shape.tables = sorted.into_iter().map(|(_, table)| table).collect();
-        self.shape
-    }
+fn is_set(word: Word) -> bool {
+    matches!(word, Word::Union | Word::Intersect | Word::Except)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 
+use super::depth::too_deep;
 use super::index_spec::{DEFAULT_METHOD, IndexSpec, KeySpec, KeyTarget, ObjectName};
 use super::lexer::string_value;
 use crate::ident::QualifiedName;
@@ -181,6 +182,14 @@ pub fn operator_class(text: &str) -> Result<(ObjectName, BTreeMap<String, String
 }
 
 pub(super) fn parse(text: &str) -> Result<SourceFile, Fault> {
+    if let Some(start) = too_deep(text) {
+        return Err(Fault {
+            message: "this nests deeper, or is a longer chain of operators, than dbops reads"
+                .to_owned(),
+            start,
+            end: start,
+        });
+    }
     let parse = SourceFile::parse(text);
     match parse.errors().first() {
         None => Ok(parse.tree()),

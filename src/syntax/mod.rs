@@ -3,6 +3,7 @@
 
 mod chosen_name;
 mod create_index;
+mod depth;
 mod expression;
 pub mod fingerprint;
 mod index_spec;

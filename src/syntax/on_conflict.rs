@@ -4,6 +4,7 @@ use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::ObjectName;
+use super::depth::too_deep;
 use crate::ident::split_name;
 
 /// One INSERT … ON CONFLICT with a target.
@@ -28,6 +29,9 @@ pub enum ConflictTarget {
 ///
 /// What cannot be read is left out: such texts may be cut off or hold what another version understands.
 pub fn on_conflict(text: &str) -> Vec<OnConflict> {
+    if too_deep(text).is_some() {
+        return Vec::new();
+    }
     SourceFile::parse(text)
         .tree()
         .syntax()

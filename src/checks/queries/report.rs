@@ -14,6 +14,7 @@ use crate::catalog::plans::{Plan, Refusal};
 use crate::checks::judge::Severity;
 use crate::sample::statements::column::Column;
 use crate::sample::statements::delta::{Completeness, Difference};
+use crate::sample::statements::doubt::WindowDoubt;
 use crate::sample::statements::model::Snapshot;
 use crate::sample::statements::notes::Note;
 use crate::syntax::fingerprint::{Fingerprint, fingerprint};
@@ -123,7 +124,7 @@ pub fn window(before: &Snapshot, after: &Snapshot, difference: &Difference) -> O
     let grouped = group::group(parts, Names { snapshot: after }, fingerprint);
     let header = Header {
         span: "window",
-        from: Some(before.origin.taken_at),
+        from: Some(counted_from(before, after, difference)),
         evictions: after
             .origin
             .dealloc
@@ -144,6 +145,24 @@ pub fn window(before: &Snapshot, after: &Snapshot, difference: &Difference) -> O
         ..header(after)
     };
     overview(after, header, grouped)
+}
+
+/// Since when the later reading's counters tell of the time between: what was lost at a reset is not in them.
+fn counted_from(before: &Snapshot, after: &Snapshot, difference: &Difference) -> f64 {
+    let (then, now) = (&before.origin, &after.origin);
+    let resets = difference.doubts.iter().flat_map(|doubt| match doubt {
+        WindowDoubt::Reset => now.stats_reset.into_iter().collect(),
+        WindowDoubt::Crash => now
+            .stats_reset
+            .into_iter()
+            .chain(now.other_resets.iter().copied())
+            .collect(),
+        WindowDoubt::NotSaved => vec![now.started_at],
+        _ => Vec::new(),
+    });
+    resets
+        .filter(|at| *at <= now.taken_at)
+        .fold(then.taken_at, f64::max)
 }
 
 fn header(snapshot: &Snapshot) -> Header {
@@ -272,6 +291,7 @@ impl Overview {
     pub fn line(&self, at: usize, rank: usize) -> Option<Line> {
         let (statement, figures) = (self.statements.get(at)?, self.figures.get(at)?);
         let shape = statement.text.as_deref().map(crate::syntax::shape::read);
+        let kind = kind::kind(statement.text.as_deref().unwrap_or_default());
         let p95 = figures::percentile(statement);
         let estimate = p95.map(|p95| p95.estimate);
         Some(Line {
@@ -281,7 +301,7 @@ impl Overview {
             database: statement.database.clone(),
             role: statement.role.clone(),
             nested: statement.toplevel == Some(false),
-            kind: kind::word(kind::kind(statement.text.as_deref().unwrap_or_default())),
+            kind: kind::word(kind),
             text: statement
                 .text
                 .as_deref()
@@ -311,7 +331,7 @@ impl Overview {
             reasons: Vec::new(),
             raw_text: statement.text.as_deref().map(str::to_owned),
             userid: statement.userid,
-            statement_kind: kind::kind(statement.text.as_deref().unwrap_or_default()),
+            statement_kind: kind,
             explained: None,
             shape,
         })

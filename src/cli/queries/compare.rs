@@ -68,7 +68,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let compared = Compared {
         before: &before.name,
         after: &after.name,
-        basis,
+        basis: &basis,
         seconds: (first.seconds, second.seconds),
         comparison: &comparison,
     };
@@ -101,12 +101,23 @@ fn is_worse(comparison: &Comparison) -> bool {
 
 /// Makes the two sides: of one server the time before the first reading and the time between, of two servers all
 /// that each counted.
-fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, &'static str)> {
-    let same = before.origin.system_identifier.is_some()
-        && before.origin.system_identifier == after.origin.system_identifier
-        && before.origin.version_num / 10_000 == after.origin.version_num / 10_000;
-    if same && after.origin.taken_at > before.origin.taken_at {
+fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, String)> {
+    let (then, now) = (&before.origin, &after.origin);
+    let same = match (&then.system_identifier, &now.system_identifier) {
+        (Some(a), Some(b)) => Some(a == b && then.version_num / 10_000 == now.version_num / 10_000),
+        _ => None,
+    };
+    let mut why = match same {
+        Some(true) => "one server, the second reading not taken later".to_owned(),
+        Some(false) => "two servers".to_owned(),
+        None => {
+            "it cannot be told whether of one server, whose identifier the reading role may not see"
+                .to_owned()
+        }
+    };
+    if same == Some(true) && now.taken_at > then.taken_at {
         let between = difference(before, after);
+        let doubts: Vec<String> = between.doubts.iter().map(|one| one.words()).collect();
         if between.is_usable() {
             let mut second = side(&report::window(before, after, &between), after);
             // What the window does not hold may still be there, only not called.
@@ -116,23 +127,18 @@ fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, &'s
                 .filter_map(|entry| entry.key.queryid)
                 .collect();
             let first = side(&report::life(before), before);
-            return Ok((
-                first,
-                second,
-                "one server: the time between the two readings against the time before the first",
-            ));
+            let basis = [
+                "one server: the time between the two readings against the time before the first"
+                    .to_owned(),
+            ];
+            return Ok((first, second, [&basis[..], &doubts].concat().join("; ")));
         }
+        why = doubts.join("; ");
     }
     Ok((
         side(&report::life(before), before),
         side(&report::life(after), after),
-        if same && after.origin.taken_at <= before.origin.taken_at {
-            "one server, the second reading not taken later: each life against the other"
-        } else if same {
-            "one server that began to count anew between the two readings: each life against the other"
-        } else {
-            "two servers: each life against the other"
-        },
+        format!("{why}: each life against the other"),
     ))
 }
 
@@ -195,6 +201,53 @@ mod tests {
         let basis = |a: f64, b: f64| sides(&taken(a), &taken(b)).map(|sides| sides.2).unwrap();
         assert!(basis(10.0, 20.0).contains("between the two readings against"));
         assert!(basis(20.0, 10.0).contains("not taken later"));
+    }
+
+    #[test]
+    fn the_basis_says_what_is_known() {
+        let taken = |at: f64| {
+            let mut snapshot = Snapshot::default();
+            snapshot.origin.system_identifier = Some("7".to_owned());
+            snapshot.origin.version_num = 150_000;
+            snapshot.origin.taken_at = at;
+            snapshot
+        };
+        let basis = |after: &Snapshot| sides(&taken(10.0), after).map(|sides| sides.2).unwrap();
+        let mut replica = taken(20.0);
+        replica.origin.in_recovery = true;
+        replica.origin.started_at = 5.0;
+        replica.origin.address = Some("10.0.0.2:5432".to_owned());
+        assert!(
+            basis(&replica).starts_with("the readings are of different nodes"),
+            "{}",
+            basis(&replica)
+        );
+        let mut hidden = taken(20.0);
+        hidden.origin.system_identifier = None;
+        assert!(
+            basis(&hidden).starts_with("it cannot be told"),
+            "{}",
+            basis(&hidden)
+        );
+    }
+
+    #[test]
+    fn after_a_reset_the_time_between_begins_there() {
+        let taken = |at: f64, reset: f64| {
+            let mut snapshot = Snapshot::default();
+            snapshot.origin.system_identifier = Some("7".to_owned());
+            snapshot.origin.version_num = 150_000;
+            snapshot.origin.extension = "1.10".to_owned();
+            snapshot.origin.taken_at = at;
+            snapshot.origin.stats_reset = Some(reset);
+            snapshot.origin.dealloc = Some(0);
+            snapshot
+        };
+        let (_, second, basis) = sides(&taken(1_000.0, 0.5), &taken(37_000.0, 36_400.0)).unwrap();
+        assert_eq!(second.seconds, Some(600.0));
+        assert!(basis.contains("reset in between"), "{basis}");
+        let (_, second, _) = sides(&taken(1_000.0, 0.5), &taken(37_000.0, 0.5)).unwrap();
+        assert_eq!(second.seconds, Some(36_000.0));
     }
 
     #[test]

@@ -227,10 +227,9 @@ fn asks_for_tags(rule: &Rule) -> bool {
 
 fn all_labels(statement: &Statement<Fingerprint>, target: &str, tags: bool) -> Labels {
     let mut labels = labels(statement, target);
-    // Tags stand in comments: a text without any need not be parsed.
-    let text = statement.text.as_deref().unwrap_or_default();
-    if tags && (text.contains("/*") || text.contains("--")) {
-        for (key, value) in crate::syntax::shape::read(text).tags {
+    if tags {
+        let text = statement.text.as_deref().unwrap_or_default();
+        for (key, value) in crate::syntax::shape::tags(text) {
             labels.insert(format!("tag:{key}"), value.into());
         }
     }

@@ -25,7 +25,7 @@ pub struct Compared<'a> {
     /// The second side in words.
     pub after: &'a str,
     /// What is compared with what.
-    pub basis: &'static str,
+    pub basis: &'a str,
     /// How long each was counted, in seconds; `None`: not known.
     pub seconds: (Option<f64>, Option<f64>),
     /// What changed.

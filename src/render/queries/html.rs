@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::table::verdict;
 use super::text::{elide, one_line};
-use super::words::{details, header, maybe, ms, noise, number, p95, percent, place};
+use super::words::{because, cells, details, header, ms, noise, number, percent, place};
 use crate::checks::queries::report::{Line, Report};
 use crate::render::words::is_treacherous;
 
@@ -74,19 +74,9 @@ fn one(out: &mut String, report: &Report) {
 }
 
 fn row(out: &mut String, line: &Line) {
-    let figures = &line.figures;
     let text = line.text.as_deref().unwrap_or("text lost");
     let _ = write!(out, "<tr id=\"s{}\">", line.rank);
-    for cell in [
-        line.rank.to_string(),
-        maybe(figures.time_share, percent),
-        ms(figures.total_ms),
-        number(figures.calls),
-        maybe(figures.mean_ms, ms),
-        maybe(figures.max_ms, ms),
-        p95(line),
-        maybe(figures.rows_per_call, number),
-    ] {
+    for cell in cells(line) {
         let _ = write!(out, "<td>{}</td>", escape(&cell));
     }
     let _ = write!(
@@ -99,12 +89,7 @@ fn row(out: &mut String, line: &Line) {
         let _ = write!(out, "<div class=\"bad\">{}</div>", escape(&verdict(broken)));
     }
     for reason in &line.reasons {
-        let _ = write!(
-            out,
-            "<div>why: {}; do: {}</div>",
-            escape(&reason.evidence),
-            escape(reason.advice)
-        );
+        let _ = write!(out, "<div>{}</div>", escape(&because(reason)));
     }
     let _ = writeln!(
         out,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Texts;
 use super::table::verdict;
 use super::text::{elide, one_line};
-use super::words::{header, maybe, ms, noise, number, p95, percent, place};
+use super::words::{because, cells, header, noise, place};
 use crate::checks::queries::report::Report;
 use crate::render::words::clean;
 
@@ -28,20 +28,7 @@ pub fn report(report: &Report, texts: Texts) -> String {
             Texts::Elided => elide(&text, TEXT),
             Texts::Full => text,
         };
-        let figures = &line.figures;
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            line.rank,
-            maybe(figures.time_share, percent),
-            ms(figures.total_ms),
-            number(figures.calls),
-            maybe(figures.mean_ms, ms),
-            maybe(figures.max_ms, ms),
-            p95(line),
-            maybe(figures.rows_per_call, number),
-            code(&text),
-        );
+        let _ = writeln!(out, "| {} | {} |", cells(line).join(" | "), code(&text));
     }
     for line in report
         .statements
@@ -53,12 +40,7 @@ pub fn report(report: &Report, texts: Texts) -> String {
             let _ = writeln!(out, "- {}", escape(&verdict(broken)));
         }
         for reason in &line.reasons {
-            let _ = writeln!(
-                out,
-                "- why: {}; do: {}",
-                escape(&reason.evidence),
-                escape(reason.advice)
-            );
+            let _ = writeln!(out, "- {}", escape(&because(reason)));
         }
     }
     if let Some(noise) = noise(&report.noise) {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Texts;
 use super::text::{elide, fold, one_line};
-use super::words::{details, header, maybe, ms, noise, number, p95, percent, place};
+use super::words::{cells, details, header, noise, place};
 use crate::checks::judge::Severity;
 use crate::checks::queries::report::{Broken, Line, Report};
 use crate::render::words::{clean, plural};
@@ -99,21 +99,10 @@ fn rows(out: &mut String, report: &Report, texts: Texts) {
 }
 
 fn row(out: &mut String, line: &Line, texts: Texts) {
-    let figures = &line.figures;
+    let [rank, share, time, calls, mean, max, p95, rows] = cells(line);
     let _ = writeln!(
         out,
-        "{:>3}  {:>7}  {:>9}  {:>11}  {:>8}  {:>8}  {:>13} {:>7}",
-        line.rank,
-        maybe(figures.time_share, percent),
-        ms(figures.total_ms),
-        number(figures.calls),
-        maybe(figures.mean_ms, ms),
-        maybe(figures.max_ms, ms),
-        p95(line),
-        maybe(figures.rows_per_call, |rows| match rows {
-            rows if rows >= 999_999.5 => format!("{:.1} M", rows / 1e6),
-            rows => number(rows),
-        }),
+        "{rank:>3}  {share:>7}  {time:>9}  {calls:>11}  {mean:>8}  {max:>8}  {p95:>13} {rows:>7}"
     );
     for broken in &line.broken {
         fill(out, MARGIN, &verdict(broken));

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 
+use crate::checks::queries::reasons::Reason;
 use crate::checks::queries::report::{Explained, Header, Line, Noise, Report};
 use crate::render::words::{bytes, clean, count, duration, indexes};
 
@@ -42,8 +43,32 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// One statement's row, without its text: rank, share, time, calls, mean, longest, percentile, rows a call.
+pub(super) fn cells(line: &Line) -> [String; 8] {
+    let figures = &line.figures;
+    [
+        line.rank.to_string(),
+        maybe(figures.time_share, percent),
+        ms(figures.total_ms),
+        number(figures.calls),
+        maybe(figures.mean_ms, ms),
+        maybe(figures.max_ms, ms),
+        p95(line),
+        maybe(figures.rows_per_call, |rows| match rows {
+            // A column of the terminal's table is no wider.
+            rows if rows >= 999_999.5 => format!("{:.1} M", rows / 1e6),
+            rows => number(rows),
+        }),
+    ]
+}
+
+/// A reason with its advice, in one line.
+pub(super) fn because(reason: &Reason) -> String {
+    format!("why: {}; do: {}", reason.evidence, reason.advice)
+}
+
 /// The proven interval and the estimate: `0.4-2.1 ms, about 1.1`.
-pub(super) fn p95(line: &Line) -> String {
+fn p95(line: &Line) -> String {
     let (Some(low), Some(high)) = (line.p95_low_ms, line.p95_high_ms) else {
         return "-".to_owned();
     };

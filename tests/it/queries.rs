@@ -11,6 +11,7 @@ tests!(
     Ends: top_adds_up_what_is_one_statement,
     slow_finds_plans_and_proposes_what_apply_takes,
     compare_finds_what_became_slower,
+    planning_runs_no_code_of_others_with_the_rights_of_a_superuser,
 );
 
 fn list<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
@@ -243,5 +244,45 @@ async fn compare_finds_what_became_slower(ctx: &Ctx) -> Result<()> {
         .run()
         .await?
         .exits_with(0)?;
+    Ok(())
+}
+
+async fn planning_runs_no_code_of_others_with_the_rights_of_a_superuser(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    let role = format!("{}_app", db.name);
+    db.run(&format!(
+        "create extension pg_stat_statements;
+         create table probes (a int); grant select on probes to public;
+         create role \"{role}\" login; grant pg_read_all_stats to \"{role}\";
+         create function answer() returns int immutable language plpgsql as 'begin return 42; end'"
+    ))
+    .await?;
+    db.run("select * from probes where a = answer()").await?;
+    let words = [
+        "slow",
+        "--mean",
+        "0.0001ms",
+        "--min-calls",
+        "1",
+        "--limit",
+        "0",
+        "--explain",
+        "50",
+    ];
+    let refused = |report: &Value| -> Result<Value> {
+        Ok(statement(report, "from probes")?["explained"]["refused"].clone())
+    };
+    // A function of a superuser is as trusted as the role that asks.
+    let own = report(ctx, &db, &words).await?;
+    ensure!(refused(&own)?.is_null(), "{own}");
+    db.run(&format!("alter function answer() owner to \"{role}\""))
+        .await?;
+    let foreign = report(ctx, &db, &words).await?;
+    ensure!(refused(&foreign)? == "untrusted", "{foreign}");
+    // A role that is no superuser has nothing to lose.
+    let mut words = words.to_vec();
+    words.extend(["--user", &role]);
+    let plain = report(ctx, &db, &words).await?;
+    ensure!(refused(&plain)?.is_null(), "{plain}");
     Ok(())
 }

@@ -142,7 +142,7 @@ const OTHERS: &[Scene] = &[
 /// Commands shown on statistics of statements, while an application runs.
 const STATEMENTS: &[Scene] = &[
     Scene {
-        says: "An application runs: three connections, some forty requests a second. Which statements are loops?",
+        says: "An application runs: three connections, some fifty requests a second. Which statements are loops?",
         on: On::Primary,
         args: &[
             "queries",

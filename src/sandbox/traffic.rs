@@ -13,15 +13,15 @@ use super::cluster::Cluster;
 
 const SESSION: &str = r#"SELECT "public"."User"."id", "public"."User"."email" FROM "public"."User" WHERE ("public"."User"."clerkId" = $1 AND 1=1) LIMIT $2 OFFSET $3"#;
 const USER: &str = r#"SELECT "public"."User"."id", "public"."User"."displayName", "public"."User"."tribeId" FROM "public"."User" WHERE ("public"."User"."id" = $1 AND 1=1) LIMIT $2 OFFSET $3"#;
-const FEED: &str = r#"SELECT "public"."Post"."id", "public"."Post"."authorId", "public"."Post"."content" FROM "public"."Post" WHERE "public"."Post"."tribeId" = $1 ORDER BY "public"."Post"."createdAt" DESC LIMIT $2 OFFSET $3"#;
-const FEED_JOINED: &str = r#"SELECT "t0"."id", "t0"."content", "t1"."displayName" FROM "public"."Post" AS "t0" LEFT JOIN "public"."User" AS "t1" ON "t0"."authorId" = "t1"."id" WHERE "t0"."flagged" = $1 ORDER BY "t0"."createdAt" DESC LIMIT $2"#;
+const FEED: &str = r#"SELECT "public"."Post"."id", "public"."Post"."authorId", "public"."Post"."content" FROM "public"."Post" WHERE "public"."Post"."flagged" = $1 ORDER BY "public"."Post"."createdAt" DESC LIMIT $2 OFFSET $3"#;
+const TRIBE: &str = r#"SELECT "t0"."id", "t0"."content", "t1"."displayName" FROM "public"."Post" AS "t0" LEFT JOIN "public"."User" AS "t1" ON "t0"."authorId" = "t1"."id" WHERE "t0"."tribeId" = $1 ORDER BY "t0"."createdAt" DESC LIMIT $2"#;
 const MATCHES: &str = r#"SELECT "public"."Match"."id", "public"."Match"."overallScore" FROM "public"."Match" WHERE "public"."Match"."userId" = $1 ORDER BY "public"."Match"."overallScore" DESC LIMIT $2 OFFSET $3"#;
 const REPORT: &str = r#"SELECT "name", COUNT(*), COUNT(DISTINCT "userId") FROM "public"."events" GROUP BY "name" ORDER BY 2 DESC"#;
 
 /// Connections that send requests.
 const WORKERS: usize = 3;
-/// Between a worker's requests.
-const PAUSE: Duration = Duration::from_millis(25);
+/// Between a worker's requests, on average: people do not come in step.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Load that lasts until it is dropped.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ impl Traffic {
             traffic.workers.push(tokio::spawn(async move {
                 // A worker ends with its server.
                 while worker.request().await.is_ok() {
-                    tokio::time::sleep(PAUSE).await;
+                    let pause = PAUSE.mul_f64(-(1.0 - worker.random.f64()).ln());
+                    tokio::time::sleep(pause).await;
                 }
             }));
         }
@@ -65,17 +66,17 @@ impl Traffic {
 
 #[derive(Debug, Clone, Copy)]
 enum Page {
-    /// The posts of a tribe, and then the author of each.
+    /// The latest posts, and then the author of each.
     Feed,
-    /// Posts with their authors, joined.
-    Flagged,
+    /// The posts of a tribe with their authors, joined.
+    Tribe,
     /// A person and their matches.
     Profile,
     /// All events, counted.
     Report,
 }
 
-const PAGES: &[Page] = &[Page::Feed, Page::Flagged, Page::Profile, Page::Report];
+const PAGES: &[Page] = &[Page::Feed, Page::Tribe, Page::Profile, Page::Report];
 
 struct Worker {
     client: Client,
@@ -85,7 +86,7 @@ struct Worker {
     session: Statement,
     user: Statement,
     feed: Statement,
-    joined: Statement,
+    tribe: Statement,
     matches: Statement,
     report: Statement,
 }
@@ -116,7 +117,7 @@ impl Worker {
             session: prepare(SESSION).await?,
             user: prepare(USER).await?,
             feed: prepare(FEED).await?,
-            joined: prepare(FEED_JOINED).await?,
+            tribe: prepare(TRIBE).await?,
             matches: prepare(MATCHES).await?,
             report: prepare(REPORT).await?,
             random: fastrand::Rng::with_seed(seed),
@@ -129,7 +130,7 @@ impl Worker {
     async fn request(&mut self) -> Result<()> {
         let page = match self.random.u32(0..100) {
             0..15 => Page::Feed,
-            15..55 => Page::Flagged,
+            15..55 => Page::Tribe,
             55..98 => Page::Profile,
             _ => Page::Report,
         };
@@ -151,7 +152,7 @@ impl Worker {
             Page::Feed => {
                 let posts = self
                     .client
-                    .query(&self.feed, &[tribe, &20_i64, &0_i64])
+                    .query(&self.feed, &[&false, &20_i64, &0_i64])
                     .await?;
                 for post in posts {
                     let author: String = post.try_get("authorId")?;
@@ -160,8 +161,8 @@ impl Worker {
                         .await?;
                 }
             }
-            Page::Flagged => {
-                self.client.query(&self.joined, &[&false, &20_i64]).await?;
+            Page::Tribe => {
+                self.client.query(&self.tribe, &[tribe, &20_i64]).await?;
             }
             Page::Profile => {
                 self.client.query(&self.user, &[id, &1_i64, &0_i64]).await?;

@@ -5,3 +5,4 @@ pub mod doctor;
 pub mod judge;
 pub mod n_plus_one;
 pub mod queries;
+pub mod reason;

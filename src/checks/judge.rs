@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use super::reason::Reason;
 use crate::plan_file::rule::{Comparison, Rule, Threshold};
 use crate::plan_file::{Mute, Origin};
 
@@ -25,8 +26,25 @@ pub enum Reading {
         /// Not above this.
         high: f64,
     },
-    /// It is not known, and why.
-    Unknown(Cow<'static, str>),
+    /// One word of a few: `streaming`.
+    State(Cow<'static, str>),
+    /// It is not known.
+    Unknown {
+        /// Why, for programs.
+        reason: Reason,
+        /// Why, for people.
+        why: Cow<'static, str>,
+    },
+}
+
+impl Reading {
+    /// What is not known, and why.
+    pub fn unknown(reason: Reason, why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unknown {
+            reason,
+            why: why.into(),
+        }
+    }
 }
 
 /// One thing measured.
@@ -40,6 +58,8 @@ pub struct Measured {
     pub reading: Reading,
     /// What it rests on: `4 210 calls since 2026-02-03`.
     pub basis: Arc<str>,
+    /// How fine the figure is, in its unit, where that is known: a threshold below it cannot be judged.
+    pub resolution: Option<f64>,
 }
 
 /// How bad it is.
@@ -239,7 +259,7 @@ fn passes(reading: &Reading, threshold: &Threshold) -> Option<bool> {
     match *reading {
         Reading::Value(value) => Some(by(value)),
         Reading::Between { low, high } => (by(low) == by(high)).then(|| by(low)),
-        Reading::Unknown(_) => None,
+        Reading::Unknown { .. } | Reading::State(_) => None,
     }
 }
 
@@ -309,6 +329,8 @@ mod tests {
             scope: BTreeMap::new(),
             warn: Some(warn.parse().unwrap()),
             critical: critical.map(|text| text.parse().unwrap()),
+            expect: Vec::new(),
+            level: None,
             clear: None,
             lasting: None,
             samples: None,
@@ -323,6 +345,7 @@ mod tests {
             labels: labels(&[("database", "app"), ("text", "SELECT 1 FROM Orders")]),
             reading,
             basis: "".into(),
+            resolution: None,
         }
     }
 
@@ -352,7 +375,7 @@ mod tests {
         assert_eq!(between(0.06, 2.0), Some(State::Broken(Severity::Warning)));
         assert_eq!(between(1.5, 2.0), Some(State::Broken(Severity::Critical)));
         assert_eq!(
-            state(&rule, Reading::Unknown("why".into())),
+            state(&rule, Reading::unknown(Reason::NoSample, "why")),
             Some(State::Unknown)
         );
     }
@@ -383,6 +406,7 @@ mod tests {
                 labels: scope(list),
                 warn: Some(warn.parse().unwrap()),
                 critical: None,
+                expect: Vec::new(),
             });
         }
         assert!(state(&rule, Reading::Value(1.0)).is_some());

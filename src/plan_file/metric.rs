@@ -13,6 +13,8 @@ pub enum Measure {
     Percent,
     /// A plain number.
     Count,
+    /// One word of a few, held against `expect:`.
+    State,
 }
 
 /// In which direction a metric is worse.
@@ -35,69 +37,314 @@ pub struct Metric {
     pub worse: Worse,
     /// What it is, for people.
     pub about: &'static str,
+    /// Labels of what is measured, that a scope can name.
+    pub labels: &'static [&'static str],
 }
 
-const fn new(name: &'static str, measure: Measure, worse: Worse, about: &'static str) -> Metric {
+const fn new(
+    name: &'static str,
+    measure: Measure,
+    worse: Worse,
+    labels: &'static [&'static str],
+    about: &'static str,
+) -> Metric {
     Metric {
         name,
         measure,
         worse,
         about,
+        labels,
     }
 }
 
-/// Metrics of statements, which `dbops queries slow` measures.
-pub const QUERY_METRICS: [Metric; 7] = [
+/// Labels of a statement that a scope can name, beside `tag:KEY`.
+const QUERY: &[&str] = &["target", "database", "role", "kind", "text", "fingerprint"];
+const TABLE: &[&str] = &["target", "database", "table"];
+const INDEX: &[&str] = &["target", "database", "table", "index"];
+const DATABASE: &[&str] = &["target", "database"];
+const NODE: &[&str] = &["target", "node", "role", "use"];
+const SLOT: &[&str] = &["target", "node", "role", "use", "slot", "kind"];
+const SESSION_ROLE: &[&str] = &["target", "node", "role", "use", "db_role"];
+const SESSION_DATABASE: &[&str] = &["target", "node", "role", "use", "database"];
+const POOL: &[&str] = &["target", "pooler", "database", "db_role"];
+const TARGET: &[&str] = &["target"];
+
+use Measure::{Count, Percent, Size, State, Time};
+use Worse::{Above, Below};
+
+/// Every metric, by family.
+pub const METRICS: &[Metric] = &[
     new(
         "query.mean_time",
-        Measure::Time,
-        Worse::Above,
+        Time,
+        Above,
+        QUERY,
         "mean execution of a statement",
     ),
     new(
         "query.max_time",
-        Measure::Time,
-        Worse::Above,
+        Time,
+        Above,
+        QUERY,
         "longest execution of a statement",
     ),
     new(
         "query.p95_bound",
-        Measure::Time,
-        Worse::Above,
+        Time,
+        Above,
+        QUERY,
         "95th percentile of the executions of a statement, as far as it can be proven",
     ),
     new(
         "query.share",
-        Measure::Percent,
-        Worse::Above,
+        Percent,
+        Above,
+        QUERY,
         "part of the time of all statements that one takes",
     ),
     new(
         "query.temp_bytes",
-        Measure::Size,
-        Worse::Above,
+        Size,
+        Above,
+        QUERY,
         "temporary files that an execution writes",
     ),
     new(
         "query.cache_hit",
-        Measure::Percent,
-        Worse::Below,
+        Percent,
+        Below,
+        QUERY,
         "part of the blocks that a statement finds in the buffer cache",
     ),
     new(
         "query.n_plus_one_score",
-        Measure::Count,
-        Worse::Above,
+        Count,
+        Above,
+        QUERY,
         "how much a statement looks like one of a loop, 0 to 100",
+    ),
+    new(
+        "query.regression",
+        Percent,
+        Above,
+        QUERY,
+        "by how much a statement became slower between the last two stored readings",
+    ),
+    new(
+        "node.up",
+        State,
+        Above,
+        NODE,
+        "whether a node can be connected to: up, down",
+    ),
+    new(
+        "partition.runway",
+        Time,
+        Below,
+        TABLE,
+        "time from now that partitions cover without a gap",
+    ),
+    new(
+        "partition.gaps",
+        Count,
+        Above,
+        TABLE,
+        "ranges between partitions that no partition takes",
+    ),
+    new(
+        "partition.default_rows",
+        Count,
+        Above,
+        TABLE,
+        "rows in the DEFAULT partition",
+    ),
+    new(
+        "partition.detach_pending",
+        Count,
+        Above,
+        TABLE,
+        "partitions whose detach was begun and not finished",
+    ),
+    new(
+        "partition.expired",
+        Count,
+        Above,
+        TABLE,
+        "partitions past `retain` that are still attached",
+    ),
+    new(
+        "index.state",
+        State,
+        Above,
+        INDEX,
+        "how a declared index stands: converged, missing, invalid, …",
+    ),
+    new(
+        "index.invalid",
+        Count,
+        Above,
+        DATABASE,
+        "indexes that are invalid and that nobody builds now",
+    ),
+    new(
+        "index.drift",
+        Count,
+        Above,
+        DATABASE,
+        "declared indexes that are not as the plan files say",
+    ),
+    new(
+        "xid.age",
+        Count,
+        Above,
+        DATABASE,
+        "transactions since the oldest unfrozen transaction id of a database",
+    ),
+    new(
+        "mxid.age",
+        Count,
+        Above,
+        DATABASE,
+        "multixacts since the oldest one of a database",
+    ),
+    new(
+        "database.size",
+        Size,
+        Above,
+        DATABASE,
+        "bytes of a database",
+    ),
+    new("wal.size", Size, Above, NODE, "bytes of the WAL folder"),
+    new(
+        "archive.oldest_unarchived_age",
+        Time,
+        Above,
+        NODE,
+        "age of the oldest WAL file that waits to be archived",
+    ),
+    new(
+        "archive.failed",
+        Count,
+        Above,
+        NODE,
+        "failures of the archiver since its last success",
+    ),
+    new(
+        "replica.visible_lag",
+        Time,
+        Above,
+        NODE,
+        "time from a commit on the primary until a replica shows it",
+    ),
+    new(
+        "replica.byte_lag",
+        Size,
+        Above,
+        NODE,
+        "WAL that a replica has not replayed yet",
+    ),
+    new(
+        "replica.state",
+        State,
+        Above,
+        NODE,
+        "state of a replica: streaming, catchup, …",
+    ),
+    new(
+        "slot.retained_bytes",
+        Size,
+        Above,
+        SLOT,
+        "WAL that a replication slot keeps",
+    ),
+    new(
+        "slot.time_to_loss",
+        Time,
+        Below,
+        SLOT,
+        "time until a slot loses WAL that it needs, at the rate of now",
+    ),
+    new(
+        "slot.wal_status",
+        State,
+        Above,
+        SLOT,
+        "what a slot's WAL is: reserved, extended, unreserved, lost",
+    ),
+    new("conn.used", Count, Above, NODE, "sessions of clients"),
+    new(
+        "conn.effective_used",
+        Percent,
+        Above,
+        NODE,
+        "part of the connections that ordinary roles can have",
+    ),
+    new(
+        "conn.role_used",
+        Percent,
+        Above,
+        SESSION_ROLE,
+        "part of a role's connection limit",
+    ),
+    new(
+        "conn.database_used",
+        Percent,
+        Above,
+        SESSION_DATABASE,
+        "part of a database's connection limit",
+    ),
+    new(
+        "conn.idle_in_transaction_age",
+        Time,
+        Above,
+        NODE,
+        "how long the longest session is idle in its transaction",
+    ),
+    new(
+        "pool.maxwait",
+        Time,
+        Above,
+        POOL,
+        "how long the first client in a pooler's queue has waited",
+    ),
+    new(
+        "pool.waiting",
+        Count,
+        Above,
+        POOL,
+        "clients that wait for a server connection",
+    ),
+    new(
+        "pool.used",
+        Percent,
+        Above,
+        POOL,
+        "part of a pool's server connections that are in use",
+    ),
+    new(
+        "budget.declared_over_capacity",
+        Percent,
+        Above,
+        TARGET,
+        "declared pools against the connections that there are",
     ),
 ];
 
-/// Labels of a statement that a scope can name, beside `tag:KEY`.
-pub const QUERY_LABELS: [&str; 6] = ["target", "database", "role", "kind", "text", "fingerprint"];
+impl Metric {
+    /// Whether a scope can name a label.
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.contains(&label) || (self.is_of_statements() && label.starts_with("tag:"))
+    }
+
+    /// Whether it is measured of each statement: of thousands.
+    pub fn is_of_statements(&self) -> bool {
+        self.name.starts_with("query.")
+    }
+}
 
 /// Returns a metric by its name.
 pub fn metric(name: &str) -> Option<&'static Metric> {
-    QUERY_METRICS.iter().find(|metric| metric.name == name)
+    METRICS.iter().find(|metric| metric.name == name)
 }
 
 impl Measure {
@@ -105,11 +352,22 @@ impl Measure {
     pub fn takes(self, unit: Unit) -> bool {
         matches!(
             (self, unit),
+            // A state has no threshold.
             (Self::Time, Unit::Time(_))
                 | (Self::Size, Unit::Size(_))
                 | (Self::Percent, Unit::Percent)
                 | (Self::Count, Unit::Count)
         )
+    }
+
+    /// The base unit that figures are in: `s`, `B`, `%`, or none.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Time => "s",
+            Self::Size => "B",
+            Self::Percent => "%",
+            Self::Count | Self::State => "",
+        }
     }
 
     /// A threshold as it is written, for messages.
@@ -123,6 +381,39 @@ impl Measure {
             (Self::Percent, Worse::Below) => "< 99%",
             (Self::Count, Worse::Above) => "> 50",
             (Self::Count, Worse::Below) => "< 50",
+            (Self::State, _) => "expect: [up]",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_names_every_metric_with_its_unit_and_direction() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/check.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        for metric in METRICS {
+            let is = match metric.measure {
+                Measure::Time => "time",
+                Measure::Size => "size",
+                Measure::Percent => "%",
+                Measure::Count => "number",
+                Measure::State => "state",
+            };
+            let worse = match (metric.measure, metric.worse) {
+                (Measure::State, _) => "other than `expect`",
+                (_, Worse::Above) => "above",
+                (_, Worse::Below) => "below",
+            };
+            let row = format!("| `{}` | {is} | {worse} | {} |", metric.name, metric.about);
+            assert!(docs.contains(&row), "docs/check.md lacks: {row}");
+            assert!(metric.labels.contains(&"target"));
+        }
+        let rows = docs
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.split('|').count() == 6);
+        assert_eq!(rows.count(), METRICS.len());
     }
 }

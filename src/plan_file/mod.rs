@@ -41,7 +41,7 @@ pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, Inde
 pub use load::{Loaded, Source, load, parse};
 pub use mute::{Day, Mute};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
-pub use rule::{Rule, Threshold};
+pub use rule::{Defaults, Rule, Threshold};
 pub use schema::json_schema;
 pub use span::{CalendarSpan, Millis, SpanUnit};
 pub use target::{Target, TargetNode};
@@ -82,6 +82,9 @@ pub struct PlanFile {
     /// Indexes that should be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<IndexPlan>,
+    /// What all rules share.
+    #[serde(default, skip_serializing_if = "Defaults::is_default")]
+    pub defaults: Defaults,
     /// Thresholds by metric.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,

@@ -30,6 +30,12 @@ pub struct Rule {
     /// From when on it is critical.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critical: Option<Threshold>,
+    /// States that are as they should be, of a metric that is a state; any other is a finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<String>,
+    /// How bad any other state is (default critical).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
     /// From when on a finding ends; omitted: when `warn` no longer holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clear: Option<Threshold>,
@@ -45,6 +51,18 @@ pub struct Rule {
     /// Where the rule stands.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// How bad a finding is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// To be looked at.
+    Warn,
+    /// To be mended now.
+    Critical,
 }
 
 /// `need` of the last `of` samples.
@@ -73,6 +91,50 @@ pub struct Override {
     /// From when on it is critical.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critical: Option<Threshold>,
+    /// States that are as they should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<String>,
+}
+
+/// What all rules share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// How often `dbops check` is planned to run (default 30s): two samples further apart than twice this are not
+    /// taken for one stretch of time by `for`.
+    pub every: Millis,
+    /// What a figure that cannot be measured counts as (default unknown).
+    pub on_unknown: OnUnknown,
+}
+
+/// What a figure that cannot be measured counts as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUnknown {
+    /// As such: exit code 3.
+    #[default]
+    Unknown,
+    /// As a warning.
+    Warn,
+    /// As critical.
+    Critical,
+    /// As if the rule held.
+    Ok,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            every: Millis(30_000),
+            on_unknown: OnUnknown::Unknown,
+        }
+    }
+}
+
+impl Defaults {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A comparison with a number and its unit, `> 100ms`, `>= 50`, `< 70%`.

@@ -13,6 +13,7 @@ use crate::ident::QualifiedName;
 pub(super) struct Union {
     plan: PlanFile,
     lock_budget: Option<Spot>,
+    defaults: Option<Spot>,
     /// Where each index of the plan is named.
     indexes: Vec<Spot>,
     /// What was declared where, by kind and name.
@@ -37,6 +38,22 @@ impl Union {
                 None => {
                     self.lock_budget = Some(spot);
                     self.plan.lock_budget = document.plan.lock_budget;
+                }
+            }
+        }
+        let defaults = root.key("defaults");
+        if document.has(&defaults) {
+            let spot = document.spot_key(&defaults, "given again here");
+            match &self.defaults {
+                Some(first) => problems.push(
+                    Diagnostic::error("`defaults` is given in two plan files")
+                        .spot(spot)
+                        .spot(first.relabelled("given here first"))
+                        .help("keep one: it is for all rules"),
+                ),
+                None => {
+                    self.defaults = Some(spot);
+                    self.plan.defaults = document.plan.defaults;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Checks of one rule and of one mute.
 
 use super::diagnose::Diagnostic;
-use super::metric::{self, QUERY_LABELS, QUERY_METRICS, Worse};
+use super::metric::{self, METRICS, Measure, Metric, Worse};
 use super::mute::Mute;
 use super::rule::{Rule, Threshold};
 use super::suggest::nearest;
@@ -25,7 +25,8 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
             );
         }
     }
-    if !entry.gives("warn") && !entry.gives("critical") && rule.overrides.is_empty() {
+    let state = metric::metric(&rule.metric).is_some_and(|one| one.measure == Measure::State);
+    if !state && !entry.gives("warn") && !entry.gives("critical") && rule.overrides.is_empty() {
         problems.push(
             entry
                 .own_error(
@@ -35,8 +36,12 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
                 .help("add a threshold, for example `warn: \"> 100ms\"`"),
         );
     }
+    let before = problems.len();
     known(entry, rule, problems);
-    order(entry, rule.warn.as_ref(), rule.critical.as_ref(), problems);
+    // What is of another kind than the metric is told once.
+    if problems.len() == before {
+        order(entry, rule.warn.as_ref(), rule.critical.as_ref(), problems);
+    }
     if let (Some(clear), Some(warn)) = (&rule.clear, rule.warn.as_ref().or(rule.critical.as_ref()))
         && (clear.is_upper() == warn.is_upper() || !clear.is_comparable(warn))
     {
@@ -82,28 +87,33 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
     }
 }
 
-/// Checks the thresholds and the scope of a metric of statements, which this version knows all of.
+/// Checks the thresholds, the states and the scope against what the metric is.
 fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
-    if !rule.metric.starts_with("query.") {
-        return;
-    }
-    let names = QUERY_METRICS.iter().map(|metric| metric.name);
     let Some(metric) = metric::metric(&rule.metric) else {
         let diagnostic = entry.error(
             "metric",
             format!("there is no metric `{}`", rule.metric),
             "not known here",
         );
-        let help = match nearest(&rule.metric, names.clone()) {
+        let names = || METRICS.iter().map(|metric| metric.name);
+        let family = rule.metric.split('.').next().unwrap_or_default();
+        let same: Vec<&str> = names()
+            .filter(|name| name.split('.').next() == Some(family))
+            .collect();
+        let help = match nearest(&rule.metric, names()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!(
-                "metrics of statements: {}",
-                names.collect::<Vec<_>>().join(", ")
-            ),
+            None if same.is_empty() => {
+                format!("metrics: {}", names().collect::<Vec<_>>().join(", "))
+            }
+            None => format!("metrics of `{family}`: {}", same.join(", ")),
         };
         problems.push(diagnostic.help(help));
         return;
     };
+    states(entry, rule, metric, problems);
+    if metric.measure == Measure::State {
+        return scopes(entry, rule, metric, problems);
+    }
     let mut threshold = |at: &Entry<'_>, key: &str, given: Option<&Threshold>| {
         let Some(given) = given else {
             return;
@@ -138,31 +148,107 @@ fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
         threshold(&at, "warn", other.warn.as_ref());
         threshold(&at, "critical", other.critical.as_ref());
     }
-    labels(&entry.below("scope"), rule.scope.keys(), problems);
+    scopes(entry, rule, metric, problems);
+}
+
+/// Checks that a state is expected of metrics that are one, and of no other.
+fn states(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Diagnostic>) {
+    let is_state = metric.measure == Measure::State;
+    let keys = ["warn", "critical", "clear"];
+    if is_state {
+        for key in keys.into_iter().filter(|key| entry.gives(key)) {
+            problems.push(
+                entry
+                    .error(
+                        key,
+                        format!("`{}` is a state, not a number", metric.name),
+                        "",
+                    )
+                    .help("list the states that are as they should be: `expect: [streaming]`"),
+            );
+        }
+        if rule.expect.is_empty() && !entry.gives("expect") {
+            problems.push(
+                entry
+                    .own_error("this rule can never find anything", "no `expect`")
+                    .help("list the states that are as they should be: `expect: [streaming]`"),
+            );
+        }
+    } else {
+        for key in ["expect", "level"]
+            .into_iter()
+            .filter(|key| entry.gives(key))
+        {
+            problems.push(
+                entry
+                    .error(
+                        key,
+                        format!("`{}` is a number, not a state", metric.name),
+                        "",
+                    )
+                    .help(format!(
+                        "give thresholds: `warn: \"{}\"`",
+                        metric.measure.example(metric.worse)
+                    )),
+            );
+        }
+    }
     for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
-        labels(&at.below("match"), other.labels.keys(), problems);
+        if is_state == (other.expect.is_empty() && !at.gives("expect")) {
+            problems.push(at.own_error(
+                if is_state {
+                    format!("`{}` is a state: an override gives `expect`", metric.name)
+                } else {
+                    format!(
+                        "`{}` is a number: an override gives no `expect`",
+                        metric.name
+                    )
+                },
+                "",
+            ));
+        }
     }
 }
 
-/// Checks that statements have these labels.
+/// Checks that what the metric measures has the labels of the scopes, and that no two overrides tie.
+fn scopes(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Diagnostic>) {
+    labels(&entry.below("scope"), metric, rule.scope.keys(), problems);
+    let mut seen: Vec<&std::collections::BTreeMap<String, String>> = Vec::new();
+    for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
+        labels(&at.below("match"), metric, other.labels.keys(), problems);
+        if seen.contains(&&other.labels) {
+            problems.push(
+                at.error("match", "another override has the same `match`", "")
+                    .help("which one counts could not be told; keep one"),
+            );
+        }
+        seen.push(&other.labels);
+    }
+}
+
+/// Checks that what a metric measures has these labels.
 fn labels<'a>(
     entry: &Entry<'_>,
+    metric: &Metric,
     keys: impl Iterator<Item = &'a String>,
     problems: &mut Vec<Diagnostic>,
 ) {
     for key in keys {
-        if !QUERY_LABELS.contains(&key.as_str()) && !key.starts_with("tag:") {
+        if !metric.has_label(key) {
+            let what = if metric.is_of_statements() {
+                "statements have".to_owned()
+            } else {
+                format!("`{}` has", metric.name)
+            };
+            let more = if metric.is_of_statements() {
+                ", tag:KEY"
+            } else {
+                ""
+            };
             problems.push(
                 entry
-                    .key_error(
-                        key,
-                        format!("statements have no label `{key}`"),
-                        "not known here",
-                    )
-                    .help(format!(
-                        "their labels: {}, tag:KEY",
-                        QUERY_LABELS.join(", ")
-                    )),
+                    .key_error(key, format!("{what} no label `{key}`"), "not known here")
+                    .help(format!("labels: {}{more}", metric.labels.join(", "))),
             );
         }
     }

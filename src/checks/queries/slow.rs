@@ -6,6 +6,7 @@ use super::figures::{Figures, percentile};
 use super::group::Statement;
 use super::kind;
 use crate::checks::judge::{Judgement, Labels, Measured, Reading, Severity, State};
+use crate::checks::reason::Reason;
 use crate::plan_file::Origin;
 use crate::plan_file::rule::{Rule, Threshold};
 
@@ -53,6 +54,8 @@ fn rule(id: &str, metric: &str, warn: Option<Threshold>, critical: Option<Thresh
         scope: Default::default(),
         warn,
         critical,
+        expect: Vec::new(),
+        level: None,
         clear: None,
         lasting: None,
         samples: None,
@@ -115,12 +118,13 @@ pub fn query_metrics<'a, F: 'a>(
                     labels: Arc::clone(&labels),
                     reading,
                     basis: Arc::clone(&basis),
+                    resolution: None,
                 });
             }
         };
         let value = |value: Option<f64>, factor: f64, why: &'static str| match value {
             Some(value) => Reading::Value(value * factor),
-            None => Reading::Unknown(why.into()),
+            None => Reading::unknown(Reason::NoSample, why),
         };
         push(
             "query.share",
@@ -157,7 +161,7 @@ pub fn query_metrics<'a, F: 'a>(
                     low: p95.low / 1_000.0,
                     high: p95.high / 1_000.0,
                 },
-                None => Reading::Unknown("mean and deviation are not counted".into()),
+                None => Reading::unknown(Reason::NoSample, "mean and deviation are not counted"),
             }
         };
         push("query.p95_bound", reading);

@@ -251,7 +251,8 @@ fn broken(one: &Judgement<'_>, severity: Option<Severity>) -> Broken {
         Reading::Between { low, high } => {
             format!("between {} and {}", figure(*low, unit), figure(*high, unit))
         }
-        Reading::Unknown(why) => why.clone().into_owned(),
+        Reading::Unknown { why, .. } => why.clone().into_owned(),
+        Reading::State(state) => state.clone().into_owned(),
     };
     Broken {
         rule: one.rule.id.clone(),

@@ -13,10 +13,13 @@
 mod labelled;
 #[path = "n_plus_one/simulator.rs"]
 mod simulator;
+#[path = "n_plus_one/uneven.rs"]
+mod uneven;
 
 use std::collections::BTreeMap;
 
 use dbops::checks::n_plus_one::gate::Quiet;
+use dbops::checks::n_plus_one::observation::Observation;
 use dbops::checks::n_plus_one::report::{Report, Suspect};
 use dbops::checks::n_plus_one::score::Verdict;
 use dbops::checks::n_plus_one::{Options, detect};
@@ -212,6 +215,14 @@ fn fixtures(set: &str, keep: &dyn Fn(u64) -> bool) -> Set {
 }
 
 fn simulated(traffic: Traffic, seeds: impl Iterator<Item = u64>) -> Set {
+    simulated_as(traffic, seeds, |observation, _| observation.clone())
+}
+
+fn simulated_as(
+    traffic: Traffic,
+    seeds: impl Iterator<Item = u64>,
+    seen: impl Fn(&Observation, u64) -> Observation,
+) -> Set {
     let mut result = Set {
         by_orm: Table::new(),
         by_class: Table::new(),
@@ -220,7 +231,7 @@ fn simulated(traffic: Traffic, seeds: impl Iterator<Item = u64>) -> Set {
     for seed in seeds {
         let run = simulator::run(seed, traffic);
         let report = detect(
-            &run.observation,
+            &seen(&run.observation, seed),
             &BTreeMap::from([(1, run.schema.clone())]),
             &Options::default(),
         );
@@ -364,4 +375,44 @@ fn simulated_applications_are_told_apart_in_steady_traffic_and_in_bursts() {
         );
         assert!(held_out.all.parents() >= 0.85, "{name}: {:?}", held_out.all);
     }
+}
+
+#[test]
+fn readings_at_any_time_are_judged_in_windows_of_equal_length() {
+    let seeds = || (0..100).map(|seed| 1001 + 2 * seed);
+    let even = simulated_as(Traffic::Steady, seeds(), |run, seed| {
+        uneven::observed(run, seed).0
+    });
+    print("simulated, windows of unequal length made equal", &even);
+    let naive = simulated_as(Traffic::Steady, seeds(), |run, seed| {
+        uneven::observed(run, seed).1
+    });
+    print("simulated, windows of unequal length as they are", &naive);
+    assert!(even.all.precision() >= 0.98, "{:?}", even.all);
+    assert!(even.all.recall() >= 0.9, "{:?}", even.all);
+    // What it is for.
+    assert!(
+        even.all.precision() > naive.all.precision(),
+        "{:?}",
+        naive.all
+    );
+}
+
+/// Two readings are one window: whatever it holds, nothing above `possible` is said of it.
+#[test]
+fn one_difference_says_no_more_than_possible() {
+    let mut possible = 0;
+    for seed in 0..40 {
+        let run = simulator::run(seed, Traffic::Steady);
+        let windows = run.observation.windows;
+        let whole = uneven::between(&run.observation, &[0, windows]);
+        let schemas = BTreeMap::from([(1, run.schema.clone())]);
+        let report = detect(&whole, &schemas, &Options::default());
+        assert_eq!(report.windows, 1);
+        for suspect in &report.suspects {
+            assert!(suspect.verdict <= Verdict::Possible, "{}", suspect.text);
+            possible += u32::from(suspect.verdict == Verdict::Possible);
+        }
+    }
+    assert!(possible > 0, "nothing was possible");
 }

@@ -1,6 +1,6 @@
 //! Which columns of a database lead from one table to another: its keys and foreign keys.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use tokio_postgres::Transaction;
 
@@ -70,6 +70,17 @@ pub async fn keys(tx: &Transaction<'_>, version_num: i32) -> Result<Schema> {
         schema.tables.push(table);
     }
     Ok(schema)
+}
+
+/// Returns the name of the database that the session is in.
+///
+/// # Errors
+/// The connection fails.
+pub async fn database(tx: &Transaction<'_>) -> Result<String> {
+    let sql = sql::marked("select pg_catalog.current_database()::pg_catalog.text");
+    let row = tx.query_typed(&sql, &[]).await?;
+    let row = row.first().context("the server has no database")?;
+    Ok(row.try_get(0)?)
 }
 
 fn list<T: for<'a> Deserialize<'a>>(value: Option<serde_json::Value>) -> Result<Vec<T>> {

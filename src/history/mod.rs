@@ -10,6 +10,7 @@
 
 mod file;
 pub mod read;
+pub mod span;
 pub mod statements;
 
 use std::path::PathBuf;

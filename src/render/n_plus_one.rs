@@ -1,9 +1,12 @@
 //! The report of `queries n-plus-one`: for a terminal, as Markdown, as JSON.
 
+mod wrap;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use self::wrap::{elided, put};
 use super::json::pretty;
 use super::words::{clean, count, millis, plural};
 use crate::checks::n_plus_one::report::{QuietStatement, Report, Suspect};
@@ -25,6 +28,8 @@ pub struct Node {
     pub window_seconds: f64,
     /// Windows that could not be used, with the reason.
     pub rejected: Vec<String>,
+    /// How windows of unequal length were made equal; `None`: they were recorded in one length.
+    pub even: Option<Evened>,
     /// Whether entries were evicted meanwhile.
     pub evicted: bool,
     /// Entries whose texts the reading role may not see.
@@ -39,6 +44,19 @@ pub struct Node {
     pub failed: Option<String>,
     /// What was found.
     pub report: Report,
+}
+
+/// How windows of unequal length were made equal.
+#[derive(Debug, Clone, Copy)]
+pub struct Evened {
+    /// The length that was judged by, in seconds.
+    pub seconds: f64,
+    /// Windows that are part of a longer one.
+    pub joined: usize,
+    /// Windows whose calls were counted in proportion, because they are longer.
+    pub scaled: usize,
+    /// Windows left out because no others are of their length.
+    pub left_out: usize,
 }
 
 impl Node {
@@ -108,6 +126,9 @@ impl Show {
 
 const NOT_COUNTED: &str =
     "Statements that failed, were cancelled or timed out are not in this data.";
+
+/// Calls of one role in a window from which the drift of its traffic weighs more than bundles.
+const CROWDED: f64 = 4_000.0;
 
 /// The report for a terminal.
 pub fn text(nodes: &[Node], show: &Show) -> String {
@@ -185,6 +206,41 @@ fn head(node: &Node) -> Vec<String> {
             ));
         }
         lines.push(line);
+    }
+    if let Some(even) = node.even.filter(|_| node.windows > 0) {
+        let mut line = format!("verdicts stand on {}", plural(report.windows, "window"));
+        if report.windows > 0 {
+            line.push_str(&format!(" of {}", millis(1_000.0 * even.seconds)));
+        }
+        if even.joined > 0 {
+            line.push_str(&format!(
+                "; {} shorter ones were joined for it",
+                even.joined
+            ));
+        }
+        if even.scaled > 0 {
+            line.push_str(&format!(
+                "; of {} longer ones the calls were counted in proportion",
+                even.scaled
+            ));
+        }
+        if even.left_out > 0 {
+            line.push_str(&format!(
+                "; left out, because of quite another length: {}",
+                even.left_out
+            ));
+        }
+        lines.push(line);
+    }
+    let crowded = report
+        .groups
+        .iter()
+        .any(|group| report.windows > 1 && group.calls / report.windows as f64 > CROWDED);
+    if crowded {
+        lines.push(format!(
+            "more than {} calls in a window: how the traffic drifts hides bundles, and can look like them; shorter windows tell more",
+            count(CROWDED as i64)
+        ));
     }
     lines.extend(node.rejected.iter().map(|why| format!("not used: {why}")));
     if node.interrupted {
@@ -452,7 +508,10 @@ fn target(node: &Node, show: &Show) -> Value {
         "windows": {
             "recorded": node.windows,
             "usable": report.windows,
-            "seconds": rounded(node.window_seconds),
+            "seconds": rounded(node.even.map_or(node.window_seconds, |even| even.seconds)),
+            "joined": node.even.map_or(0, |even| even.joined),
+            "scaled": node.even.map_or(0, |even| even.scaled),
+            "left_out": node.even.map_or(0, |even| even.left_out),
             "rejected": node.rejected,
             "interrupted": node.interrupted,
             "failed": node.failed,
@@ -526,79 +585,9 @@ fn rounded(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
-/// Appends a text, wrapped at the width, each line indented.
-fn put(out: &mut String, text: &str, indent: usize, width: usize) {
-    let space = " ".repeat(indent);
-    let room = width.saturating_sub(indent).max(20);
-    let mut line = String::new();
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        let needed = rest.len() + usize::from(used > 0);
-        if used > 0 && used + needed > room {
-            out.push_str(&format!("{space}{line}\n"));
-            line.clear();
-            used = 0;
-        }
-        if used > 0 {
-            line.push(' ');
-            used += 1;
-        }
-        while rest.len() > room {
-            let later = rest.split_off(room);
-            out.push_str(&format!("{space}{}\n", rest.iter().collect::<String>()));
-            rest = later;
-        }
-        used += rest.len();
-        line.extend(rest);
-    }
-    if !line.is_empty() {
-        out.push_str(&format!("{space}{line}\n"));
-    }
-}
-
-/// A text with its middle left out where it is longer: what it reads and what it asks for stay.
-fn elided(text: &str, most: usize) -> String {
-    let text = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    let letters: Vec<char> = text.chars().collect();
-    if letters.len() <= most {
-        return text;
-    }
-    let head = most / 3;
-    let tail = most - head - 3;
-    let first: String = letters.iter().take(head).collect();
-    let last: String = letters.iter().skip(letters.len() - tail).collect();
-    format!("{} … {}", first.trim_end(), last.trim_start())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal_and_nothing_is_lost() {
-        let mut out = String::new();
-        put(
-            &mut out,
-            &format!("select {} from t", "x".repeat(200)),
-            4,
-            40,
-        );
-        assert!(out.lines().all(|line| line.chars().count() <= 40), "{out}");
-        let letters: String = out.split_whitespace().collect();
-        assert_eq!(letters, format!("select{}fromt", "x".repeat(200)));
-    }
-
-    #[test]
-    fn a_long_statement_keeps_its_beginning_and_its_condition() {
-        let text = format!("SELECT {} FROM posts WHERE user_id = $1", "a, ".repeat(200));
-        let short = elided(&text, 90);
-        assert!(short.chars().count() <= 90);
-        assert!(
-            short.starts_with("SELECT a,") && short.ends_with("WHERE user_id = $1"),
-            "{short}"
-        );
-    }
 
     #[test]
     fn a_fence_cannot_be_closed_by_the_text_in_it() {

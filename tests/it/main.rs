@@ -76,6 +76,7 @@ mod init;
 mod listing;
 mod locks;
 mod n_plus_one;
+mod n_plus_one_stored;
 mod output;
 mod properties;
 mod prune;
@@ -129,6 +130,7 @@ const MODULES: &[&Module] = &[
     &listing::MODULE,
     &locks::MODULE,
     &n_plus_one::MODULE,
+    &n_plus_one_stored::MODULE,
     &output::MODULE,
     &properties::MODULE,
     &prune::MODULE,

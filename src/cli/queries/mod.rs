@@ -8,6 +8,7 @@ mod sides;
 mod slow;
 mod snapshot;
 mod source;
+mod span;
 mod top;
 mod windows;
 

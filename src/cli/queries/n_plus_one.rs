@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use super::source::{Place, SourceArgs, on_each, readings, tell};
+use super::source::{Place, SourceArgs, on_each, on_each_store, readings, tell};
+use super::span;
 use crate::catalog::key_model::Schema;
-use crate::catalog::keys::keys;
+use crate::catalog::keys::{database, keys};
 use crate::checks::n_plus_one::observation::Observation;
-use crate::checks::n_plus_one::recorded::{of_recording, of_snapshot};
+use crate::checks::n_plus_one::recorded::{of_even, of_recording, of_snapshot, whole};
 use crate::checks::n_plus_one::report::Report;
 use crate::checks::n_plus_one::score::{SUSPECT, Verdict};
 use crate::checks::n_plus_one::{Options, detect};
@@ -18,8 +20,10 @@ use crate::cli::signals::watch_interrupts;
 use crate::cli::ui::text_width;
 use crate::conn::{Session, begin_read};
 use crate::failure::{Exit, Failure};
+use crate::history::span::Span;
 use crate::progress::Windows;
-use crate::render::n_plus_one::{Node, Show, json, markdown, text};
+use crate::render::n_plus_one::{Evened, Node, Show, json, markdown, text};
+use crate::sample::statements::even::Even;
 use crate::sample::statements::model::Snapshot;
 use crate::sample::statements::read::Databases;
 use crate::sample::statements::recording::Recording;
@@ -28,16 +32,17 @@ use crate::sample::statements::windows::{Length, Wanted, record};
 /// Find statements that an application runs once for each row of another (N+1)
 ///
 /// Reads pg_stat_statements in short windows while the application works: loops show by how their calls come in
-/// bundles. Reads only; the statistics are never reset.
+/// bundles. Reads only; the statistics are never reset. `--from base..last` takes the stored readings of `queries snapshot`
+/// between two as windows, `--from FILE` those of files.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     source: SourceArgs,
     /// Number of windows to record
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "from")]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with_all = ["from", "stored"])]
     windows: u16,
     /// Length of a window: `auto` or a time such as 1s, 500ms
-    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = length, conflicts_with = "from")]
+    #[arg(long, value_name = "TIME", default_value = "auto", value_parser = length, conflicts_with_all = ["from", "stored"])]
     window: Length,
     /// Lowest score to show
     #[arg(long, value_name = "SCORE", default_value_t = SUSPECT, value_parser = score)]
@@ -83,13 +88,19 @@ enum Format {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let nodes = if args.source.from.is_empty() {
+    let nodes = if let Some(span) = span_of(&args.source)? {
+        on_each_store(&args.source, context, async |place, session| {
+            stored(&args, context, &span, place, session).await
+        })?
+    } else if !args.source.from.is_empty() {
+        vec![of_files(&args, context)?]
+    } else if args.source.stored.is_some() {
+        of_one_reading(&args, context)?
+    } else {
         let plan = context.plan_for_targets()?;
         on_each(&args.source, context, &plan, async |place, session| {
             live(&args, context, place, session).await
         })?
-    } else {
-        vec![stored(&args, context)?]
     };
     let least = args.fail_on.map(|verdict| match verdict {
         FailOn::Suspect => Verdict::Suspect,
@@ -158,7 +169,7 @@ async fn live(
     place: &Place<'_>,
     mut session: Session,
 ) -> anyhow::Result<Node> {
-    let schema = read_keys(&mut session).await?;
+    let (_, schema) = read_keys(&mut session).await?;
     let wanted = Wanted {
         windows: usize::from(args.windows),
         length: args.window,
@@ -192,7 +203,69 @@ async fn live(
     let recording = recording?;
     tell(context, &place.name, &recording.last.notes());
     let schemas = by_oid(&recording.first, &schema);
-    Ok(node(args, place.name.clone(), &recording, &schemas))
+    let kind = Kind::Live;
+    Ok(node(args, place.name.clone(), &recording, &schemas, kind))
+}
+
+/// Where a recording comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Windows of one length, recorded just now.
+    Live,
+    /// Readings taken at any time.
+    Kept,
+}
+
+/// What `--from A..B` asks for; `None`: files, or nothing.
+fn span_of(source: &SourceArgs) -> anyhow::Result<Option<Span>> {
+    let span = |path: &PathBuf| -> Option<Span> {
+        // A file of that name is a file.
+        if path.exists() {
+            return None;
+        }
+        path.to_str()?.parse().ok()
+    };
+    let spans: Vec<Span> = source.from.iter().filter_map(span).collect();
+    if !spans.is_empty() && source.from.len() > 1 {
+        bail!(Failure::usage(
+            "stored readings are judged for themselves: --from A..B cannot be given beside another --from"
+        ));
+    }
+    Ok(spans.into_iter().next())
+}
+
+/// Judges stored readings: what was counted from each to the next is a window.
+async fn stored(
+    args: &Args,
+    context: &Context,
+    span: &Span,
+    place: &Place<'_>,
+    mut session: Session,
+) -> anyhow::Result<Node> {
+    let (database, schema) = read_keys(&mut session).await?;
+    let only = args.source.only_database.as_deref();
+    let recording = span::recording(&mut session, place, span, only).await?;
+    tell(context, &place.name, &recording.last.notes());
+    let schemas = of_database(&recording.last, &database, &schema);
+    let kind = Kind::Kept;
+    Ok(node(args, place.name.clone(), &recording, &schemas, kind))
+}
+
+/// Judges one stored reading of each node.
+fn of_one_reading(args: &Args, context: &Context) -> anyhow::Result<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for sampled in readings(&args.source, context)? {
+        let recording = Recording::of_readings(&sampled.readings).context("no reading")?;
+        tell(context, &sampled.name, &recording.last.notes());
+        nodes.push(node(
+            args,
+            sampled.name,
+            &recording,
+            &BTreeMap::new(),
+            Kind::Kept,
+        ));
+    }
+    Ok(nodes)
 }
 
 /// What the windows so far tell, for the bar.
@@ -220,7 +293,7 @@ fn partial(report: &Report) -> String {
 }
 
 /// Judges readings of files: those of all files in a row, oldest first.
-fn stored(args: &Args, context: &Context) -> anyhow::Result<Node> {
+fn of_files(args: &Args, context: &Context) -> anyhow::Result<Node> {
     let sampled = readings(&args.source, context)?;
     let name = sampled
         .iter()
@@ -231,17 +304,30 @@ fn stored(args: &Args, context: &Context) -> anyhow::Result<Node> {
     all.sort_by(|a, b| a.origin.taken_at.total_cmp(&b.origin.taken_at));
     let recording = Recording::of_readings(&all).context("no reading")?;
     tell(context, &name, &recording.last.notes());
-    Ok(node(args, name, &recording, &BTreeMap::new()))
+    let kind = Kind::Kept;
+    Ok(node(args, name, &recording, &BTreeMap::new(), kind))
 }
 
-fn node(args: &Args, name: String, recording: &Recording, schemas: &BTreeMap<u32, Schema>) -> Node {
+fn node(
+    args: &Args,
+    name: String,
+    recording: &Recording,
+    schemas: &BTreeMap<u32, Schema>,
+    kind: Kind,
+) -> Node {
+    let mut even = None;
     let observation: Observation = if recording.windows.is_empty() {
         of_snapshot(&recording.last)
-    } else {
+    } else if kind == Kind::Live {
         of_recording(recording)
+    } else {
+        of_even(recording, even.insert(recording.even()))
     };
     let options = args.options(Some(recording));
-    let report = detect(&observation, schemas, &options);
+    let mut report = detect(&observation, schemas, &options);
+    if let Some(even) = &even {
+        whole(&mut report, even.whole());
+    }
     let mut rejected: Vec<String> = Vec::new();
     for (number, window) in recording.windows.iter().enumerate() {
         if !window.is_usable() {
@@ -256,6 +342,12 @@ fn node(args: &Args, name: String, recording: &Recording, schemas: &BTreeMap<u32
         windows: recording.windows.len(),
         window_seconds: recording.window_seconds,
         rejected,
+        even: even.map(|even: Even| Evened {
+            seconds: even.seconds,
+            joined: even.joined,
+            scaled: even.scaled,
+            left_out: even.left_out,
+        }),
         evicted: options.evicted,
         hidden: recording.last.origin.hidden,
         round_trip_ms: options.round_trip_ms,
@@ -269,22 +361,28 @@ fn node(args: &Args, name: String, recording: &Recording, schemas: &BTreeMap<u32
     }
 }
 
-async fn read_keys(session: &mut Session) -> anyhow::Result<Schema> {
+/// Returns the name of the database that the session is in, and its keys.
+async fn read_keys(session: &mut Session) -> anyhow::Result<(String, Schema)> {
     let version_num = session.server_version_num();
     let tx = begin_read(session).await?;
+    let name = database(&tx).await?;
     let schema = keys(&tx, version_num).await?;
     tx.commit()
         .await
         .context("ending the reading transaction")?;
-    Ok(schema)
+    Ok((name, schema))
 }
 
 /// The catalog is that of the database that was connected to.
 fn by_oid(snapshot: &Snapshot, schema: &Schema) -> BTreeMap<u32, Schema> {
+    of_database(snapshot, &snapshot.origin.database, schema)
+}
+
+fn of_database(snapshot: &Snapshot, database: &str, schema: &Schema) -> BTreeMap<u32, Schema> {
     snapshot
         .databases
         .iter()
-        .filter(|(_, name)| **name == snapshot.origin.database)
+        .filter(|(_, name)| *name == database)
         .map(|(oid, _)| (*oid, schema.clone()))
         .collect()
 }

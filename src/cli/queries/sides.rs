@@ -56,7 +56,8 @@ pub(super) fn choose(
         Some(after) => after,
         None => now(source, context)?,
     };
-    narrow(source, &mut before.snapshot, &mut after.snapshot)?;
+    let only = source.only_database.as_deref();
+    narrow(only, &mut [&mut before.snapshot, &mut after.snapshot])?;
     Ok((before, after))
 }
 
@@ -146,25 +147,26 @@ fn now(source: &SourceArgs, context: &Context) -> anyhow::Result<Taken> {
 }
 
 /// Leaves the statements of one database where one of the readings has no others: all else would be new or gone.
-fn narrow(source: &SourceArgs, before: &mut Snapshot, after: &mut Snapshot) -> anyhow::Result<()> {
-    let asked = [
-        source.only_database.clone(),
-        before.origin.one_database.clone(),
-        after.origin.one_database.clone(),
-    ];
-    let mut names = asked.into_iter().flatten();
-    let Some(name) = names.next() else {
+///
+/// # Errors
+/// A refusal when two of them hold one database each, and not the same.
+pub(super) fn narrow(only: Option<&str>, snapshots: &mut [&mut Snapshot]) -> anyhow::Result<()> {
+    let held = snapshots
+        .iter()
+        .filter_map(|snapshot| snapshot.origin.one_database.clone());
+    let asked: Vec<String> = only.map(str::to_owned).into_iter().chain(held).collect();
+    let Some(name) = asked.first().cloned() else {
         return Ok(());
     };
-    if let Some(other) = names.find(|other| *other != name) {
+    if let Some(other) = asked.iter().find(|other| **other != name) {
         bail!(Failure::refused(format!(
             "the readings have no statements in common: one holds those of the database {name} alone, one those of {other}"
         )));
     }
-    for snapshot in [before, after] {
+    for snapshot in snapshots {
         let Snapshot {
             databases, entries, ..
-        } = snapshot;
+        } = &mut **snapshot;
         entries.retain(|entry| databases.get(&entry.key.dbid) == Some(&name));
         snapshot.origin.one_database = Some(name.clone());
     }
@@ -194,15 +196,10 @@ mod tests {
             snapshot.origin.one_database = name.map(str::to_owned);
             snapshot
         };
-        let source = SourceArgs {
-            from: Vec::new(),
-            stored: None,
-            node: None,
-            only_database: None,
-        };
         let (mut a, mut b) = (of(Some("a")), of(None));
-        assert!(narrow(&source, &mut a, &mut b).is_ok());
+        assert!(narrow(None, &mut [&mut a, &mut b]).is_ok());
         assert_eq!(b.origin.one_database.as_deref(), Some("a"));
-        assert!(narrow(&source, &mut a, &mut of(Some("b"))).is_err());
+        assert!(narrow(None, &mut [&mut a, &mut of(Some("b"))]).is_err());
+        assert!(narrow(Some("b"), &mut [&mut a]).is_err());
     }
 }

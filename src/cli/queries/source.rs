@@ -19,7 +19,7 @@ use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SourceArgs {
     /// Read files that `queries snapshot` wrote instead of a server
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["node", "only_dbname"])]
+    #[arg(long, value_name = "FILE")]
     pub(super) from: Vec<PathBuf>,
     /// Read what `queries snapshot` stored: `last`, a number, a name, or an instant like 2027-03-01T12:00:00Z
     #[arg(long, value_name = "WHICH", conflicts_with_all = ["from", "only_dbname"])]
@@ -53,6 +53,12 @@ pub(super) struct Place<'a> {
 /// Usage, connection, or why the extension cannot be read.
 pub(super) fn readings(args: &SourceArgs, context: &Context) -> anyhow::Result<Vec<Sampled>> {
     if !args.from.is_empty() {
+        if args.node.is_some() || args.only_database.is_some() {
+            return Err(Failure::usage(
+                "--node and --only-database choose what is read of a server, not of a file",
+            )
+            .into());
+        }
         return args
             .from
             .iter()
@@ -147,6 +153,28 @@ pub(super) fn kept(
     on_one(args, context, |place| {
         context.block_on(stored(context, place, which))
     })
+}
+
+/// Runs something on each node chosen, with a session to the primary, where what is stored of it is.
+///
+/// # Errors
+/// Usage, connection, or what it returns.
+pub(super) fn on_each_store<T>(
+    args: &SourceArgs,
+    context: &Context,
+    each: impl AsyncFn(&Place<'_>, Session) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let plan = context.plan_for_targets()?;
+    let targets = context.targets(&plan)?;
+    let mut results = Vec::new();
+    for place in places(args, &targets)? {
+        let result = context.block_on(async {
+            let session = primary(context, &place, Purpose::Read).await?;
+            each(&place, session).await
+        });
+        results.push(result.with_context(|| format!("target {}", place.name))?);
+    }
+    Ok(results)
 }
 
 /// Returns the numbers of the stored readings of the one node chosen, newest first.

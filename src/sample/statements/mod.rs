@@ -6,6 +6,7 @@
 pub mod column;
 pub mod delta;
 pub mod doubt;
+pub mod even;
 pub mod file;
 pub mod model;
 pub mod notes;

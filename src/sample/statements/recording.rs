@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::column::Column;
 use super::delta::{Completeness, Difference, difference};
 use super::doubt::{Doubt, WindowDoubt};
+use super::even::{Even, even};
 use super::model::{Counters, Key, Snapshot};
 use super::read::is_own;
 
@@ -123,11 +124,25 @@ impl Recording {
         for reading in rest {
             recording.add(reading.clone());
         }
-        if !rest.is_empty() {
-            let seconds = recording.last.origin.taken_at - recording.first.origin.taken_at;
-            recording.window_seconds = seconds / rest.len() as f64;
-        }
+        recording.set_mean_length();
         Some(recording)
+    }
+
+    /// Takes the mean of the windows as their length: for readings that were not taken in a plan.
+    pub fn set_mean_length(&mut self) {
+        if !self.windows.is_empty() {
+            let seconds = self.last.origin.taken_at - self.first.origin.taken_at;
+            self.window_seconds = seconds / self.windows.len() as f64;
+        }
+    }
+
+    /// Puts the windows that can be used together to windows of nearly equal length.
+    pub fn even(&self) -> Even {
+        let lengths = self.windows.iter();
+        let lengths: Vec<Option<f64>> = lengths
+            .map(|one| one.is_usable().then_some(one.seconds))
+            .collect();
+        even(&lengths)
     }
 
     /// Adds the next reading, as the window since the one before.

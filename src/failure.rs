@@ -78,6 +78,8 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, one sentence a line.
     pub hints: Vec<String>,
+    /// SQLSTATE of a server that refused the login.
+    pub sqlstate: Option<String>,
 }
 
 impl Failure {
@@ -87,6 +89,7 @@ impl Failure {
             exit,
             message: message.into(),
             hints: Vec::new(),
+            sqlstate: None,
         }
     }
 
@@ -122,6 +125,15 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         .chain()
         .find_map(|cause| cause.downcast_ref::<Failure>())
         .map_or(Exit::Usage, |failure| failure.exit)
+}
+
+/// Returns whether a server refused the login because connections are taken: its slots, those of the role or those of
+/// the database. The SQLSTATE is the same for all, the words are not.
+pub fn is_exhausted(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Failure>())
+        .any(|failure| failure.sqlstate.as_deref() == Some("53300"))
 }
 
 /// Returns the hints of every [`Failure`] in the chain, outermost first.

@@ -62,6 +62,7 @@ macro_rules! catalog_query {
 
 pub mod advise;
 pub mod indexes;
+pub mod pool;
 
 /// The server and the role.
 pub static SERVER: Query = Query {
@@ -374,7 +375,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 39] = [
+pub static ALL: [&Query; 43] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -409,6 +410,10 @@ pub static ALL: [&Query; 39] = [
     &PARENTS,
     &PARTITIONS,
     &POLICIES,
+    &pool::DATABASES,
+    &pool::ROLES,
+    &pool::SERVER,
+    &pool::SESSIONS,
     &READINESS,
     &SCHEMAS,
     &SERVER,

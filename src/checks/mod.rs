@@ -4,5 +4,6 @@ pub mod advise;
 pub mod doctor;
 pub mod judge;
 pub mod n_plus_one;
+pub mod pool;
 pub mod queries;
 pub mod reason;

@@ -16,6 +16,7 @@ mod init;
 mod man;
 mod new_file;
 mod partitions;
+mod pool;
 mod queries;
 mod schedule;
 mod schema;
@@ -57,6 +58,8 @@ enum Command {
     Indexes(indexes::Group),
     /// Read what pg_stat_statements counts
     Queries(queries::Group),
+    /// Show who takes the connections, and what is left of them
+    Pool(pool::Group),
     /// Show what ensure and indexes apply would do
     Diff(diff::Args),
     /// Run a saved changeset
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Partitions(group) => partitions::run(group, &context),
         Command::Indexes(group) => indexes::run(group, &context),
         Command::Queries(group) => queries::run(group, &context),
+        Command::Pool(group) => pool::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),

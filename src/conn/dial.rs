@@ -26,6 +26,10 @@ pub(super) struct Link {
     pub(super) task: JoinHandle<()>,
     pub(super) notices: Notices,
     pub(super) facts: Facts,
+    /// `server_version` as it came with the login: `18.4`, of a console `1.18.0/bouncer`.
+    pub(super) server_version: String,
+    /// What turned out to be there.
+    pub(super) peer: Peer,
 }
 
 /// What the other end says about itself right after the connection stands.
@@ -44,6 +48,8 @@ pub(super) enum Peer {
     Server,
     /// A pooler's console, which understands no SQL.
     Console,
+    /// One of the two, which `server_version` tells.
+    Any,
 }
 
 /// Connects to the first host that answers and is of the kind wanted.
@@ -194,6 +200,15 @@ impl Dial<'_> {
             .connect(self.tls.clone())
             .await
             .map_err(Cause::Driver)?;
+        let server_version = connection
+            .parameter("server_version")
+            .unwrap_or_default()
+            .to_owned();
+        let peer = match self.peer {
+            Peer::Any if server_version.ends_with("/bouncer") => Peer::Console,
+            Peer::Any => Peer::Server,
+            known => known,
+        };
         let notices = Notices::default();
         let sink = Arc::clone(&notices);
         let task = tokio::spawn(async move {
@@ -207,11 +222,11 @@ impl Dial<'_> {
                 }
             }
         });
-        let facts = match self.peer {
-            Peer::Server => facts(&client).await.map_err(Cause::Driver)?,
+        let facts = match peer {
+            Peer::Server | Peer::Any => facts(&client).await.map_err(Cause::Driver)?,
             Peer::Console => Facts::default(),
         };
-        if self.peer == Peer::Server && !fits(facts, self.wanted) {
+        if peer == Peer::Server && !fits(facts, self.wanted) {
             return Err(Cause::WrongKind(self.wanted));
         }
         Ok(Link {
@@ -219,6 +234,8 @@ impl Dial<'_> {
             task,
             notices,
             facts,
+            server_version,
+            peer,
         })
     }
 

@@ -159,6 +159,10 @@ pub(super) fn cannot_connect(settings: &Settings, attempts: &[Attempt]) -> Failu
         reasons.join("; ")
     ));
     failure.hints = hints;
+    failure.sqlstate = attempts.iter().rev().find_map(|one| match &one.cause {
+        Cause::Driver(error) => error.code().map(|code| code.code().to_owned()),
+        _ => None,
+    });
     failure
 }
 

@@ -8,12 +8,14 @@
 //! Nothing here reads the environment: it comes in as [`Env`].
 
 pub mod conninfo;
+pub mod console;
 pub mod env;
 pub mod failure;
 pub mod keywords;
 pub mod options;
 pub mod pgpass;
 pub mod plain;
+pub mod reach;
 pub mod secret;
 pub mod service;
 pub mod session;
@@ -29,5 +31,8 @@ mod verify;
 pub use env::Env;
 pub use pooler::{PoolMode, Pooler};
 pub use secret::Secret;
-pub use session::{Canceller, Notice, Purpose, Session, begin_read, connect, connect_console};
+pub use session::{
+    Canceller, Endpoint, Notice, Purpose, Session, begin_read, connect, connect_any,
+    connect_console,
+};
 pub use settings::{Overrides, Settings};

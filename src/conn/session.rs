@@ -84,9 +84,15 @@ pub struct Session {
     pooler: Option<Pooler>,
     tls: MakeRustlsConnect,
     place: String,
+    server_version: String,
 }
 
 impl Session {
+    /// Returns `server_version` as it came with the login: `18.4`, of PgBouncer's console `1.18.0/bouncer`.
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
     /// Returns the server process of this session; behind a transaction pool that of its first query.
     pub fn backend_pid(&self) -> i32 {
         self.facts.backend_pid
@@ -200,6 +206,47 @@ pub async fn connect(settings: &Settings, purpose: Purpose) -> anyhow::Result<Se
     let link = dial::open(settings, &application_name, &tls, Peer::Server)
         .await
         .map_err(|attempts| failure::cannot_connect(settings, &attempts))?;
+    set_up(link, settings, purpose, tls).await
+}
+
+/// What was found at the other end of a connection.
+pub enum Endpoint {
+    /// A server, perhaps behind a pooler.
+    Server(Session),
+    /// A pooler's console.
+    Console(Session),
+}
+
+/// Connects to read from what may be a server or a pooler's console.
+///
+/// # Errors
+/// As those of [`connect`].
+pub async fn connect_any(settings: &Settings) -> anyhow::Result<Endpoint> {
+    let purpose = Purpose::Read;
+    let application_name = application_name(settings, purpose.as_str());
+    let tls = tls::connector(&settings.tls)
+        .map_err(|error| Failure::usage(format!("cannot connect to {settings}: {error}")))?;
+    let link = dial::open(settings, &application_name, &tls, Peer::Any)
+        .await
+        .map_err(|attempts| failure::cannot_connect(settings, &attempts))?;
+    if link.peer == Peer::Console {
+        let place = settings.to_string();
+        return Ok(Endpoint::Console(Session::new(
+            link, purpose, None, tls, place,
+        )));
+    }
+    Ok(Endpoint::Server(
+        set_up(link, settings, purpose, tls).await?,
+    ))
+}
+
+async fn set_up(
+    link: Link,
+    settings: &Settings,
+    purpose: Purpose,
+    tls: MakeRustlsConnect,
+) -> anyhow::Result<Session> {
+    let application_name = application_name(settings, purpose.as_str());
     let pooler = pooler::detect(&link, settings, &application_name, &tls).await;
     let session = Session::new(link, purpose, pooler, tls, settings.to_string());
     match pooler.map(|pooler| pooler.mode) {
@@ -218,6 +265,11 @@ pub async fn connect(settings: &Settings, purpose: Purpose) -> anyhow::Result<Se
 /// # Errors
 /// A [`Failure`] that names the cause and what to do.
 pub async fn connect_console(settings: &Settings) -> anyhow::Result<Session> {
+    // PgBouncer refuses the start-up parameter `options`, and PGOPTIONS is meant for servers.
+    let settings = &Settings {
+        options: None,
+        ..settings.clone()
+    };
     let tls = tls::connector(&settings.tls)
         .map_err(|error| Failure::usage(format!("cannot connect to {settings}: {error}")))?;
     let link = dial::open(
@@ -282,6 +334,7 @@ impl Session {
             pooler,
             tls,
             place,
+            server_version: link.server_version,
         }
     }
 }

@@ -102,6 +102,22 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns whether every host is this machine, by socket or loopback.
+    pub fn is_local(&self) -> bool {
+        self.hosts.iter().all(|host| {
+            host.is_socket()
+                || host.name == "localhost"
+                || host.address.map_or_else(
+                    || {
+                        host.name
+                            .parse()
+                            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+                    },
+                    |address| address.is_loopback(),
+                )
+        })
+    }
+
     /// Resolves the settings of the default connection.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod index_survey;
 pub mod json;
 pub mod n_plus_one;
 pub mod outcome;
+pub mod pool;
 pub mod queries;
 pub mod schedule;
 pub mod snapshots;

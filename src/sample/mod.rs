@@ -1,3 +1,4 @@
 //! Things that move: what the server counts, read at an instant, and what happened between two readings.
 
+pub mod pool;
 pub mod statements;

@@ -78,6 +78,8 @@ mod locks;
 mod n_plus_one;
 mod n_plus_one_stored;
 mod output;
+mod pool_console;
+mod pool_server;
 mod properties;
 mod prune;
 mod prune_pending;
@@ -132,6 +134,8 @@ const MODULES: &[&Module] = &[
     &n_plus_one::MODULE,
     &n_plus_one_stored::MODULE,
     &output::MODULE,
+    &pool_console::MODULE,
+    &pool_server::MODULE,
     &properties::MODULE,
     &prune::MODULE,
     &prune_pending::MODULE,

@@ -8,6 +8,8 @@ pub mod table;
 mod text;
 mod words;
 
+pub(super) use text::fold;
+
 /// How much of a statement's text is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texts {

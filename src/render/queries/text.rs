@@ -10,7 +10,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Folds a text at spaces to lines of at most `width` columns; longer words are cut.
-pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
+pub(in crate::render) fn fold(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
     let mut lines = Vec::new();
     let mut line = String::new();

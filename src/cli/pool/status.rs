@@ -1,0 +1,74 @@
+//! `dbops pool status`.
+
+use clap::ValueEnum;
+
+use super::nodes::{NodeArgs, ask};
+use crate::checks::judge::Severity;
+use crate::checks::pool::status::{Status, status};
+use crate::checks::reason::Reason;
+use crate::cli::context::Context;
+use crate::cli::ui::Output;
+use crate::failure::Exit;
+use crate::render::pool::status::{json, text};
+use crate::sample::pool::server::Detail;
+
+/// From which severity on the command exits with 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Warnings and worse
+    Warn,
+    /// Critical findings: full, out of reach, waiting at a limit
+    Critical,
+}
+
+/// Show what servers and poolers take, which wall is hit first, and why pools wait
+///
+/// Asks every node that the plan file names, or the one of the connection options; a PgBouncer's console is recognised.
+/// A login that is refused because the server is full is a finding, not an error. Reads only.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    nodes: NodeArgs,
+    /// Exit with 1 when something is at least as bad as this [default: never]
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let plan = context.plan_for_targets()?;
+    let answers = ask(&args.nodes, context, &plan, Detail::Counts)?;
+    let reports: Vec<Status> = answers
+        .iter()
+        .map(|one| status(&one.selected.name, &one.asked))
+        .collect();
+    let exit = exit(&reports, args.fail_on);
+    let out = match args.output {
+        Output::Json => json(&reports, exit),
+        Output::Table => reports.iter().map(text).collect::<Vec<_>>().join("\n"),
+    };
+    context.ui.result(&out)?;
+    Ok(exit)
+}
+
+/// A node that cannot be reached is a connection error, after all that could be told was told.
+fn exit(reports: &[Status], fail_on: Option<FailOn>) -> Exit {
+    let lost = reports
+        .iter()
+        .flat_map(|report| &report.nodes)
+        .any(|node| node.unknown == Some(Reason::NotConnected));
+    if lost {
+        return Exit::Usage;
+    }
+    let limit = match fail_on {
+        None => return Exit::Done,
+        Some(FailOn::Warn) => Severity::Warning,
+        Some(FailOn::Critical) => Severity::Critical,
+    };
+    match reports.iter().filter_map(|report| report.worst).max() {
+        Some(worst) if worst >= limit => Exit::Findings,
+        _ => Exit::Done,
+    }
+}

@@ -61,6 +61,7 @@ macro_rules! catalog_query {
 }
 
 pub mod advise;
+pub mod health;
 pub mod indexes;
 pub mod pool;
 
@@ -375,7 +376,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 43] = [
+pub static ALL: [&Query; 47] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -389,6 +390,10 @@ pub static ALL: [&Query; 43] = [
     &EXTENSIONS,
     &FOREIGN_KEYS,
     &GRANTS,
+    &health::ARCHIVE,
+    &health::DATABASES,
+    &health::SERVER,
+    &health::WAL,
     &indexes::BUILDS,
     &indexes::COLLATIONS,
     &indexes::COLUMNS,

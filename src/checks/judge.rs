@@ -248,7 +248,7 @@ fn judgement<'a>(
 }
 
 /// Whether a figure passes a threshold; `None`: it cannot be told.
-fn passes(reading: &Reading, threshold: &Threshold) -> Option<bool> {
+pub(super) fn passes(reading: &Reading, threshold: &Threshold) -> Option<bool> {
     let limit = threshold.base();
     let by = |value: f64| match threshold.comparison {
         Comparison::Above => value > limit,
@@ -265,7 +265,7 @@ fn passes(reading: &Reading, threshold: &Threshold) -> Option<bool> {
 
 /// Whether labels fit a scope. A pattern is a whole value with `*` for anything, `!` before it means anything else;
 /// that of `text` may stand anywhere in it, in any case.
-fn fits(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
+pub(super) fn fits(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
     scope.iter().all(|(key, pattern)| {
         let (wanted, pattern) = match pattern.strip_prefix('!') {
             Some(rest) => (false, rest),

@@ -5,6 +5,7 @@
 
 mod apply;
 mod change;
+mod check;
 mod completions;
 mod context;
 mod demo;
@@ -60,6 +61,8 @@ enum Command {
     Queries(queries::Group),
     /// Show who takes the connections, and what is left of them
     Pool(pool::Group),
+    /// Hold everything that is measured against the rules of the plan files: one verdict
+    Check(check::Args),
     /// Show what ensure and indexes apply would do
     Diff(diff::Args),
     /// Run a saved changeset
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Indexes(group) => indexes::run(group, &context),
         Command::Queries(group) => queries::run(group, &context),
         Command::Pool(group) => pool::run(group, &context),
+        Command::Check(args) => check::run(args, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),

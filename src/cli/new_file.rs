@@ -55,3 +55,19 @@ fn exists(path: &Path) -> Failure {
     Failure::usage(format!("{} exists already", path.display()))
         .hint("name another file, or replace it with --force")
 }
+
+/// Writes a file in one piece: whoever reads it sees the old text or the new one, never a part.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::usage(format!("cannot write {}: {error}", path.display()));
+    // Beside it, because a file can only be moved in one piece within its file system.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = std::path::PathBuf::from(beside);
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        // The reason is told below; a rest that cannot be removed either is no second one.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written.map_err(failed)
+}

@@ -223,11 +223,11 @@ pub const METRICS: &[Metric] = &[
         "age of the oldest WAL file that waits to be archived",
     ),
     new(
-        "archive.failed",
-        Count,
+        "archive.state",
+        State,
         Above,
         NODE,
-        "failures of the archiver since its last success",
+        "how archiving stands: working, failing, off",
     ),
     new(
         "replica.visible_lag",

@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod changeset;
+pub mod check;
 pub mod doctor;
 pub mod history;
 pub mod index_plan;

@@ -1,4 +1,5 @@
 //! Things that move: what the server counts, read at an instant, and what happened between two readings.
 
+pub mod health;
 pub mod pool;
 pub mod statements;

@@ -49,6 +49,7 @@ mod budget;
 mod catalog;
 mod catalog_answers;
 mod catalog_detached;
+mod check;
 mod common;
 mod conn;
 mod conn_pooler;
@@ -104,6 +105,7 @@ use common::Module;
 const MODULES: &[&Module] = &[
     &budget::MODULE,
     &catalog::MODULE,
+    &check::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,
     &conn::MODULE,

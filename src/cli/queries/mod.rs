@@ -12,6 +12,7 @@ mod span;
 mod top;
 mod windows;
 
+pub(super) use self::slow::figures;
 use clap::{Args, Subcommand};
 
 use super::context::Context;

@@ -11,7 +11,9 @@ use super::explain;
 use super::showing::{Chosen, Showing, reports_of, show};
 use super::source::SourceArgs;
 use super::top::unmeasured;
-use crate::checks::judge::{Judgement, Labels, Reading, Severity, State, judge, stale_mutes};
+use crate::checks::judge::{
+    Judgement, Labels, Measured, Reading, Severity, State, judge, stale_mutes,
+};
 use crate::checks::queries::figures::Figures;
 use crate::checks::queries::group::Statement;
 use crate::checks::queries::reasons::reasons;
@@ -24,6 +26,9 @@ use crate::plan_file::{Mute, PlanFile};
 use crate::render::queries::table;
 use crate::render::words::{bytes, millis};
 use crate::syntax::fingerprint::Fingerprint;
+
+/// With fewer calls a statement is judged by its share alone.
+const MIN_CALLS: u32 = 30;
 
 /// From what on the exit code is not 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     share: Option<Threshold>,
     /// With fewer calls a statement is judged by its share alone
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = MIN_CALLS)]
     min_calls: u32,
     /// How many to show; 0: all
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -215,6 +220,18 @@ fn report(name: &str, overview: &Overview, rules: &[Rule], mutes: &[Mute], args:
         unknown: unknown_alone,
         worst: worst(&judged),
     }
+}
+
+/// Returns the figures of statements that rules ask for.
+pub(in crate::cli) fn figures(target: &str, overview: &Overview, rules: &[Rule]) -> Vec<Measured> {
+    let measuring = Measuring {
+        target,
+        min_calls: MIN_CALLS.into(),
+        metrics: rules,
+    };
+    let tags = rules.iter().any(asks_for_tags);
+    let all = overview.statements.iter().zip(&overview.figures);
+    query_metrics(all, &measuring, |one| all_labels(one, target, tags))
 }
 
 fn asks_for_tags(rule: &Rule) -> bool {

@@ -1,0 +1,492 @@
+//! One verdict over all rules: what holds, what is broken, since when, what is not known and what was left out.
+//!
+//! Pure: rules, what was measured, and what is remembered of earlier runs in; a [`Verdict`] and the new memory out.
+//! It is made once; every form of output and every exit code comes from it.
+
+mod memory;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+
+pub use self::memory::Memory;
+use self::memory::{Confirmed, Timing};
+use super::judge::{Labels, Measured, Reading, fits, passes};
+use super::reason::Reason;
+use crate::plan_file::metric::{Metric, metric};
+use crate::plan_file::rule::{Defaults, Level, OnUnknown, Override, Rule, Samples, Threshold};
+use crate::plan_file::{Mute, Origin};
+
+/// What a rule says to one thing measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It holds.
+    Ok,
+    /// Not looked at, because the node could not be reached.
+    Skipped,
+    /// A threshold is passed, not yet for as long or as often as the rule wants.
+    Pending,
+    /// `warn` is passed.
+    Warning,
+    /// It cannot be told.
+    Unknown,
+    /// `critical` is passed.
+    Critical,
+}
+
+impl Status {
+    /// All, the worst first.
+    pub const ALL: [Self; 6] = [
+        Self::Critical,
+        Self::Unknown,
+        Self::Warning,
+        Self::Pending,
+        Self::Skipped,
+        Self::Ok,
+    ];
+
+    /// Returns the word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Pending => "pending",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Something that could not be measured at all on a target or one of its nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Missing {
+    /// The metrics meant: a family (`query`), or one by its whole name.
+    pub metrics: &'static str,
+    /// Where: `target`, perhaps `node`.
+    pub labels: Arc<Labels>,
+    /// Why, for programs.
+    pub reason: Reason,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Everything that was measured, and what could not be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gathered {
+    /// The figures.
+    pub measured: Vec<Measured>,
+    /// What there are none of.
+    pub missing: Vec<Missing>,
+}
+
+/// What a rule says of one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Id of the rule.
+    pub rule: String,
+    /// Where the rule stands.
+    pub origin: Origin,
+    /// The metric.
+    pub metric: &'static Metric,
+    /// What was measured.
+    pub labels: Arc<Labels>,
+    /// What the rule says.
+    pub status: Status,
+    /// The figure, in the metric's base unit.
+    pub reading: Reading,
+    /// What the figure rests on.
+    pub basis: Arc<str>,
+    /// How fine the figure is, in its unit.
+    pub resolution: Option<f64>,
+    /// The thresholds that count for it.
+    pub limits: Limits,
+    /// Samples that passed, and that were looked at.
+    pub samples: Option<Samples>,
+    /// Since when the threshold is passed without a break, where that is remembered.
+    pub since: Option<DateTime<Utc>>,
+    /// The mute that accepts it.
+    pub mute: Option<Mute>,
+}
+
+/// The thresholds of a rule for one thing, after overrides.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// From when on it is a warning.
+    pub warn: Option<Threshold>,
+    /// From when on it is critical.
+    pub critical: Option<Threshold>,
+    /// States that are as they should be.
+    pub expect: Vec<String>,
+    /// Which override gave them, counted from 0.
+    pub from_override: Option<usize>,
+}
+
+/// How many findings there are of each status; muted ones are counted apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// They hold.
+    pub ok: usize,
+    /// Nodes that could not be reached.
+    pub skipped: usize,
+    /// Not long enough yet.
+    pub pending: usize,
+    /// Warnings.
+    pub warning: usize,
+    /// Not known.
+    pub unknown: usize,
+    /// Critical.
+    pub critical: usize,
+    /// Accepted by a mute, whatever they are.
+    pub muted: usize,
+}
+
+/// What all rules say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// Findings, the worst first. Statements that hold are counted alone.
+    pub findings: Vec<Finding>,
+    /// How many there are of each status.
+    pub counts: Counts,
+    /// Rules that nothing was measured for: no such object is there.
+    pub idle: Vec<String>,
+    /// What was measured and no rule looks at, by metric.
+    pub uncovered: BTreeMap<&'static str, usize>,
+}
+
+/// What a verdict is made of beside the figures.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'a> {
+    /// The rules.
+    pub rules: &'a [Rule],
+    /// What they share.
+    pub defaults: Defaults,
+    /// What is accepted.
+    pub mutes: &'a [Mute],
+}
+
+/// Holds everything gathered against every rule at an instant; `memory` takes what later runs need.
+pub fn verdict(
+    policy: Policy<'_>,
+    gathered: &Gathered,
+    memory: &mut Memory,
+    now: DateTime<Utc>,
+) -> Verdict {
+    let mut by_metric: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
+    for one in &gathered.measured {
+        by_metric.entry(one.metric).or_default().push(one);
+    }
+    let mut verdict = Verdict::default();
+    for rule in policy.rules {
+        let Some(metric) = metric(&rule.metric) else {
+            continue;
+        };
+        let holding = Holding {
+            rule,
+            metric,
+            policy,
+            now,
+        };
+        let mut any = false;
+        for measured in by_metric.get(metric.name).into_iter().flatten() {
+            if fits(&rule.scope, &measured.labels) {
+                any = true;
+                verdict.add(holding.against(measured, memory));
+            }
+        }
+        for missing in &gathered.missing {
+            if missing.is_of(metric) && may_fit(&rule.scope, &missing.labels) {
+                any = true;
+                verdict.add(holding.missing(missing));
+            }
+        }
+        if !any {
+            verdict.idle.push(rule.id.clone());
+        }
+    }
+    for (metric, all) in by_metric {
+        let bare = all
+            .iter()
+            .filter(|one| {
+                !policy
+                    .rules
+                    .iter()
+                    .any(|rule| rule.metric == metric && fits(&rule.scope, &one.labels))
+            })
+            .count();
+        if let Some(metric) = self::metric(metric).filter(|_| bare > 0) {
+            verdict.uncovered.insert(metric.name, bare);
+        }
+    }
+    memory.forget(now, policy.defaults);
+    verdict.findings.sort_by(|a, b| {
+        let rank = |one: &Finding| (one.mute.is_some(), std::cmp::Reverse(one.status));
+        (rank(a), &a.rule, &a.labels).cmp(&(rank(b), &b.rule, &b.labels))
+    });
+    verdict
+}
+
+/// Whether something of which only some labels are known can be in a scope.
+fn may_fit(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
+    let known = scope.iter().filter(|(key, _)| labels.contains_key(*key));
+    let known = known.map(|(key, value)| (key.clone(), value.clone()));
+    fits(&known.collect(), labels)
+}
+
+impl Missing {
+    fn is_of(&self, metric: &Metric) -> bool {
+        metric.name == self.metrics
+            || metric.name.split('.').next() == Some(self.metrics)
+            || (self.metrics == "*" && metric.name != "node.up")
+    }
+}
+
+impl Verdict {
+    fn add(&mut self, finding: Finding) {
+        let counts = &mut self.counts;
+        if finding.mute.is_some() && finding.status > Status::Pending {
+            counts.muted += 1;
+        } else {
+            match finding.status {
+                Status::Ok => counts.ok += 1,
+                Status::Skipped => counts.skipped += 1,
+                Status::Pending => counts.pending += 1,
+                Status::Warning => counts.warning += 1,
+                Status::Unknown => counts.unknown += 1,
+                Status::Critical => counts.critical += 1,
+            }
+        }
+        // Of thousands of statements those that hold are counted alone.
+        if finding.status != Status::Ok || !finding.metric.is_of_statements() {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Returns the worst status that no mute accepts.
+    pub fn worst(&self) -> Status {
+        let counts = &self.counts;
+        let any = |status: &Status| match status {
+            Status::Critical => counts.critical > 0,
+            Status::Unknown => counts.unknown > 0,
+            Status::Warning => counts.warning > 0,
+            Status::Pending => counts.pending > 0,
+            Status::Skipped | Status::Ok => false,
+        };
+        let worst = Status::ALL.into_iter().find(any);
+        worst.unwrap_or(Status::Ok)
+    }
+}
+
+/// A rule that is held against things.
+struct Holding<'a> {
+    rule: &'a Rule,
+    metric: &'static Metric,
+    policy: Policy<'a>,
+    now: DateTime<Utc>,
+}
+
+impl Holding<'_> {
+    fn against(&self, measured: &Measured, memory: &mut Memory) -> Finding {
+        let rule = self.rule;
+        let limits = limits(rule, &measured.labels);
+        let (raw, reading) = raw(rule, &limits, measured);
+        let timing = Timing {
+            lasting: rule.lasting,
+            samples: rule.samples,
+            every: self.policy.defaults.every,
+        };
+        let cleared = rule
+            .clear
+            .is_none_or(|clear| passes(&measured.reading, &clear) == Some(true));
+        let remembers = rule.lasting.is_some() || rule.samples.is_some() || rule.clear.is_some();
+        let confirmed = if remembers {
+            memory.step(&rule.id, &measured.labels, self.now, raw, timing, cleared)
+        } else {
+            Confirmed::at_once(raw)
+        };
+        let status = match confirmed.status {
+            Status::Unknown => self.unknown_as(),
+            other => other,
+        };
+        self.finding(measured.labels.clone(), status, |finding| {
+            finding.reading = reading;
+            finding.basis = Arc::clone(&measured.basis);
+            finding.resolution = measured.resolution;
+            finding.limits = limits;
+            finding.samples = confirmed.samples;
+            finding.since = confirmed.since;
+        })
+    }
+
+    fn missing(&self, missing: &Missing) -> Finding {
+        let status = match missing.reason {
+            Reason::NotConnected | Reason::Exhausted if missing.metrics == "*" => Status::Skipped,
+            _ => self.unknown_as(),
+        };
+        self.finding(missing.labels.clone(), status, |finding| {
+            finding.reading = Reading::unknown(missing.reason, missing.why.clone());
+            finding.limits = limits(self.rule, &missing.labels);
+        })
+    }
+
+    fn unknown_as(&self) -> Status {
+        match self.policy.defaults.on_unknown {
+            OnUnknown::Unknown => Status::Unknown,
+            OnUnknown::Warn => Status::Warning,
+            OnUnknown::Critical => Status::Critical,
+            OnUnknown::Ok => Status::Ok,
+        }
+    }
+
+    fn finding(
+        &self,
+        labels: Arc<Labels>,
+        status: Status,
+        fill: impl FnOnce(&mut Finding),
+    ) -> Finding {
+        let mute = (status > Status::Pending)
+            .then(|| {
+                self.policy
+                    .mutes
+                    .iter()
+                    .find(|mute| accepts(mute, self.rule, &labels))
+            })
+            .flatten();
+        let mut finding = Finding {
+            rule: self.rule.id.clone(),
+            origin: self.rule.origin.clone(),
+            metric: self.metric,
+            labels,
+            status,
+            reading: Reading::unknown(Reason::NoSample, ""),
+            basis: "".into(),
+            resolution: None,
+            limits: Limits::default(),
+            samples: None,
+            since: None,
+            mute: mute.cloned(),
+        };
+        fill(&mut finding);
+        finding
+    }
+}
+
+/// Whether a mute accepts what a rule finds of something.
+fn accepts(mute: &Mute, rule: &Rule, labels: &Labels) -> bool {
+    let is = |wanted: &Option<String>, names: &[&str]| {
+        wanted.as_ref().is_none_or(|wanted| {
+            names
+                .iter()
+                .any(|name| labels.get(*name).is_some_and(|found| **found == **wanted))
+        })
+    };
+    // A mute's `target` is the object that the finding is about, as well as the cluster.
+    let objects = ["target", "node", "slot", "table", "index", "pooler"];
+    mute.rule == rule.id && is(&mute.target, &objects) && is(&mute.fingerprint, &["fingerprint"])
+}
+
+/// Returns the thresholds of a rule for something with these labels.
+pub fn limits(rule: &Rule, labels: &Labels) -> Limits {
+    let special: Option<(usize, &Override)> = rule
+        .overrides
+        .iter()
+        .enumerate()
+        .filter(|(_, other)| fits(&other.labels, labels))
+        .max_by_key(|(_, other)| other.labels.len());
+    let Some((at, other)) = special else {
+        return Limits {
+            warn: rule.warn,
+            critical: rule.critical,
+            expect: rule.expect.clone(),
+            from_override: None,
+        };
+    };
+    Limits {
+        warn: other.warn.or(rule.warn),
+        critical: other.critical.or(rule.critical),
+        expect: if other.expect.is_empty() {
+            rule.expect.clone()
+        } else {
+            other.expect.clone()
+        },
+        from_override: Some(at),
+    }
+}
+
+/// What the figure alone says, and the figure to be shown: one that is too coarse for its threshold is not known.
+fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Reading) {
+    let reading = measured.reading.clone();
+    match &reading {
+        Reading::Unknown { .. } => return (Status::Unknown, reading),
+        Reading::State(state) => {
+            let status = if limits.expect.iter().any(|one| one == state) {
+                Status::Ok
+            } else {
+                match rule.level.unwrap_or(Level::Critical) {
+                    Level::Warn => Status::Warning,
+                    Level::Critical => Status::Critical,
+                }
+            };
+            return (status, reading);
+        }
+        Reading::Value(_) | Reading::Between { .. } => {}
+    }
+    let mut unknown = None;
+    for (threshold, status) in [
+        (limits.critical, Status::Critical),
+        (limits.warn, Status::Warning),
+    ] {
+        let Some(threshold) = threshold else {
+            continue;
+        };
+        let coarse = measured
+            .resolution
+            .is_some_and(|resolution| too_coarse(&reading, &threshold, resolution));
+        match passes(&reading, &threshold) {
+            _ if coarse => {
+                unknown = Some(Reading::unknown(
+                    Reason::BelowResolution,
+                    format!(
+                        "{threshold} is finer than what can be measured here, {} {}",
+                        measured.resolution.unwrap_or_default(),
+                        metric(&rule.metric).map_or("", |metric| metric.measure.unit())
+                    ),
+                ));
+            }
+            Some(true) => return (status, reading),
+            Some(false) => {}
+            None => {
+                unknown = Some(Reading::unknown(
+                    Reason::NoSample,
+                    format!("whether it is {threshold} cannot be told from what is counted"),
+                ));
+            }
+        }
+    }
+    match unknown {
+        // The figure stays to be seen where it is an interval.
+        Some(_) if matches!(reading, Reading::Between { .. }) => (Status::Unknown, reading),
+        Some(unknown) => (Status::Unknown, unknown),
+        None => (Status::Ok, reading),
+    }
+}
+
+/// Whether a threshold is finer than the figure, and the figure not far beyond both.
+fn too_coarse(reading: &Reading, threshold: &Threshold, resolution: f64) -> bool {
+    let value = match *reading {
+        Reading::Value(value) => value,
+        _ => return false,
+    };
+    threshold.is_upper() && threshold.base() < resolution && value <= resolution
+}
+
+/// What is wrong with mutes: over, or of no rule. See [`super::judge::stale_mutes`].
+pub fn stale(policy: Policy<'_>, today: NaiveDate) -> Vec<super::judge::Expired> {
+    super::judge::stale_mutes(policy.mutes, policy.rules, today)
+}
+
+#[cfg(test)]
+mod tests;

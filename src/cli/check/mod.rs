@@ -1,0 +1,358 @@
+//! `dbops check`.
+
+mod gather;
+mod rules;
+mod state;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::ValueEnum;
+
+use super::context::{Context, clock};
+use super::new_file;
+use super::ui::{Loudness, width};
+use crate::checks::verdict::{Memory, Policy, Status, Verdict, stale, verdict};
+use crate::conn::failure::describe_error;
+use crate::failure::{Exit, Failure};
+use crate::plan_file::rule::Rule;
+use crate::plan_file::{Millis, PlanFile};
+use crate::render::check::{self as render, Report};
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Text for people; -v shows what holds, too
+    #[default]
+    Table,
+    /// One JSON document, dbops.check/1
+    Json,
+    /// Prometheus text
+    Openmetrics,
+    /// One line with performance data
+    Nagios,
+    /// JUnit XML
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// Markdown, for tickets
+    Markdown,
+    /// One HTML page
+    Html,
+}
+
+/// From what on the exit code is 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum FailOn {
+    /// What is critical
+    #[default]
+    Critical,
+    /// Warnings, too
+    Warning,
+    /// What is not known, too; else that alone is exit code 3
+    Unknown,
+}
+
+/// What a finding that has not lasted long enough counts as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum PendingAs {
+    /// As if the rule held
+    #[default]
+    Ok,
+    /// As a warning
+    Warn,
+    /// As a failure
+    Fail,
+}
+
+/// Whose exit codes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// 0 rules hold, 1 broken, 2 usage, 3 not known
+    #[default]
+    Ci,
+    /// 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Nagios,
+}
+
+/// Hold everything that is measured against the rules of the plan files: one verdict
+///
+/// Reads only. Rules are those of `rules:`, and a few of its own where there are none. What cannot be measured is
+/// unknown, with its reason and what to do; it never counts as good.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    /// Exit with 1 from what on
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    fail_on: FailOn,
+    /// Whose exit codes
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE")]
+    exit_profile: Profile,
+    /// What a finding counts as that has not lasted for as long as its rule wants
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pending: PendingAs,
+    /// Only these rules
+    #[arg(long = "rule", value_name = "ID")]
+    rules: Vec<String>,
+    /// Remember samples in this file, for rules with `for`, `samples` or `clear`
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Measure so often, so far apart, in one run: 5x1s
+    #[arg(long, value_name = "NxTIME", value_parser = burst)]
+    burst: Option<Burst>,
+    /// Show what decided: of a rule, and of what its labels name
+    #[arg(long, value_names = ["RULE", "TARGET"], num_args = 1..=2, conflicts_with = "output")]
+    explain: Vec<String>,
+    /// Also write the Prometheus text to this file, in one piece
+    #[arg(long, value_name = "FILE")]
+    textfile: Option<PathBuf>,
+    /// Exit with 1 when something is measured that no rule looks at
+    #[arg(long)]
+    require_coverage: bool,
+    /// Give up on a target after this long
+    #[arg(long, value_name = "TIME", default_value = "15s")]
+    timeout: Millis,
+}
+
+/// How often, and how far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Burst {
+    times: u32,
+    apart: Millis,
+}
+
+fn burst(text: &str) -> Result<Burst, String> {
+    let wanted = || format!("`{text}` is no burst; write a number and a time: 5x1s");
+    let (times, apart) = text.split_once('x').ok_or_else(wanted)?;
+    let times = times.parse().map_err(|_| wanted())?;
+    let apart: Millis = apart.parse().map_err(|_| wanted())?;
+    if times == 0 || times > 1_000 {
+        return Err(wanted());
+    }
+    Ok(Burst { times, apart })
+}
+
+pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let nagios = args.exit_profile == Profile::Nagios;
+    match checked(&args, context) {
+        // A plugin that cannot work says so in its line and is UNKNOWN.
+        Err(error) if nagios => {
+            let text = describe_error(&error).replace(['\n', '|'], " ");
+            context.ui.result(&format!("DBOPS UNKNOWN - {text}\n"))?;
+            Ok(Exit::Unknown)
+        }
+        other => other,
+    }
+}
+
+fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let plan = context.plan_if_any()?;
+    let rules = chosen_rules(args, &plan, context)?;
+    let policy = Policy {
+        rules: &rules,
+        defaults: plan.defaults,
+        mutes: &plan.mutes,
+    };
+    refuse_stale(args, policy, context)?;
+    let targets = context.targets(&plan)?;
+    let burst = args.burst.unwrap_or(Burst {
+        times: 1,
+        apart: Millis(0),
+    });
+    let mut memory = Memory::default();
+    let mut last = None;
+    for at in 0..burst.times {
+        if at > 0 {
+            std::thread::sleep(Duration::from_millis(burst.apart.0));
+        }
+        let gathered = context.block_on(gather::gather(
+            context,
+            &plan,
+            &rules,
+            &targets,
+            Duration::from_millis(args.timeout.0),
+        ))?;
+        // The moment of the sample, not of the start: a burst lasts.
+        let now = context.as_of().unwrap_or_else(clock);
+        let found = match &args.state {
+            Some(path) => state::with(path, context, |memory| {
+                verdict(policy, &gathered, memory, now)
+            })?,
+            None => verdict(policy, &gathered, &mut memory, now),
+        };
+        last = Some((found, now));
+    }
+    let Some((verdict, at)) = last else {
+        return Ok(Exit::Done);
+    };
+    let exit = match args.exit_profile {
+        Profile::Ci => exit_for_ci(args, &verdict),
+        Profile::Nagios => exit_for_nagios(args, &verdict),
+    };
+    let report = Report {
+        targets: targets.iter().map(|target| target.name.clone()).collect(),
+        at,
+        verdict,
+        exit_code: exit.code(),
+    };
+    if let Some(path) = &args.textfile {
+        new_file::replace(path, &render::openmetrics(&report))?;
+    }
+    context.ui.result(&shown(args, &report, context)?)?;
+    Ok(exit)
+}
+
+fn shown(args: &Args, report: &Report, context: &Context) -> anyhow::Result<String> {
+    if let Some(rule) = args.explain.first() {
+        let about = args.explain.get(1);
+        let findings: Vec<_> = report
+            .verdict
+            .findings
+            .iter()
+            .filter(|one| one.rule == *rule)
+            .filter(|one| {
+                about.is_none_or(|wanted| one.labels.values().any(|value| **value == **wanted))
+            })
+            .collect();
+        if findings.is_empty() {
+            let mut known: Vec<&str> = report
+                .verdict
+                .findings
+                .iter()
+                .filter(|one| one.rule == *rule)
+                .flat_map(|one| one.labels.values().map(|value| &**value))
+                .collect();
+            known.sort_unstable();
+            known.dedup();
+            bail!(
+                Failure::usage(format!("rule `{rule}` says nothing of that")).hint(
+                    if known.is_empty() {
+                        "nothing of the kind was measured; statements that hold are not kept"
+                            .to_owned()
+                    } else {
+                        format!("it looks at: {}", known.join(", "))
+                    }
+                )
+            );
+        }
+        return Ok(render::explained(&findings));
+    }
+    let detail = context.ui.loudness == Loudness::Verbose;
+    Ok(match args.output {
+        Form::Table => render::table(report, detail, width()),
+        Form::Json => render::json(report),
+        Form::Openmetrics => render::openmetrics(report),
+        Form::Nagios => render::nagios(report),
+        Form::Junit => render::junit(report, args.fail_on >= FailOn::Warning),
+        Form::Github => render::github(report),
+        Form::Markdown => render::markdown(report),
+        Form::Html => render::html(report),
+    })
+}
+
+/// The rules of the plan files, or those of dbops; a node that is down is always a finding.
+fn chosen_rules(args: &Args, plan: &PlanFile, context: &Context) -> anyhow::Result<Vec<Rule>> {
+    let mut rules = plan.rules.clone();
+    if rules.is_empty() {
+        context
+            .ui
+            .detail("the plan files give no rules: those of dbops are used");
+        rules = rules::built_in();
+    } else if !rules.iter().any(|rule| rule.metric == "node.up") {
+        rules.push(rules::node_up());
+    }
+    let wanted = args.rules.iter().chain(args.explain.first());
+    let wanted: Vec<&String> = wanted.collect();
+    for id in &wanted {
+        if !rules.iter().any(|rule| rule.id == **id) {
+            let known: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+            bail!(
+                Failure::usage(format!("there is no rule `{id}`"))
+                    .hint(format!("rules: {}", known.join(", ")))
+            );
+        }
+    }
+    if !wanted.is_empty() {
+        rules.retain(|rule| wanted.contains(&&rule.id) || rule.metric == "node.up");
+    }
+    Ok(rules)
+}
+
+/// A mute that is over is an error: nothing stays accepted for ever because nobody looked.
+fn refuse_stale(args: &Args, policy: Policy<'_>, context: &Context) -> anyhow::Result<()> {
+    let mut stale = stale(policy, context.now().date_naive());
+    if !args.rules.is_empty() || !args.explain.is_empty() {
+        // With some of the rules a mute may be of one that is left out.
+        stale.retain(|one| one.message.contains("is over since"));
+    }
+    let Some(first) = stale.first() else {
+        return Ok(());
+    };
+    for one in stale.iter().skip(1) {
+        context
+            .ui
+            .error(&format!("{}: {}", one.origin, one.message));
+    }
+    bail!(
+        Failure::usage(format!("{}: {}", first.origin, first.message))
+            .hint("remove it, or move `until` and say in `reason` why")
+    )
+}
+
+fn exit_for_ci(args: &Args, verdict: &Verdict) -> Exit {
+    let counts = &verdict.counts;
+    let warnings = counts.warning
+        + if args.pending == PendingAs::Warn {
+            counts.pending
+        } else {
+            0
+        };
+    let not_known = counts.unknown + counts.skipped;
+    let broken = counts.critical > 0
+        || (warnings > 0 && args.fail_on >= FailOn::Warning)
+        || (not_known > 0 && args.fail_on >= FailOn::Unknown)
+        || (counts.pending > 0 && args.pending == PendingAs::Fail)
+        || (args.require_coverage && !verdict.uncovered.is_empty());
+    if broken {
+        Exit::Findings
+    } else if not_known > 0 {
+        // A node that was skipped was not measured, whatever the rules say of it.
+        Exit::Unknown
+    } else {
+        Exit::Done
+    }
+}
+
+/// The numbers of Nagios plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+fn exit_for_nagios(args: &Args, verdict: &Verdict) -> Exit {
+    let pending = verdict.counts.pending > 0;
+    match verdict.worst() {
+        Status::Critical => Exit::Usage,
+        _ if pending && args.pending == PendingAs::Fail => Exit::Usage,
+        Status::Unknown => Exit::Unknown,
+        _ if verdict.counts.skipped > 0 => Exit::Unknown,
+        Status::Warning => Exit::Findings,
+        _ if pending && args.pending == PendingAs::Warn => Exit::Findings,
+        Status::Pending | Status::Skipped | Status::Ok => Exit::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_are_a_number_and_a_time() {
+        let five = Burst {
+            times: 5,
+            apart: Millis(1_000),
+        };
+        assert_eq!(burst("5x1s"), Ok(five));
+        for text in ["", "5", "x1s", "5x", "0x1s", "5x1", "1e9x1s", "-1x1s"] {
+            assert!(burst(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::checks::judge::{Labels, Measured};
+use crate::checks::reason::Reason;
+use crate::checks::verdict::{Gathered, Memory, Missing, Policy, verdict};
+use crate::plan_file::rule::{Defaults, Rule};
+use crate::plan_file::{Day, Mute};
+
+fn labels(list: &[(&str, &str)]) -> Arc<Labels> {
+    let all = list.iter();
+    Arc::new(
+        all.map(|(key, value)| ((*key).to_owned(), Arc::from(*value)))
+            .collect(),
+    )
+}
+
+fn rule(id: &str, metric: &str, warn: Option<&str>, critical: Option<&str>) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        metric: metric.to_owned(),
+        scope: BTreeMap::new(),
+        warn: warn.map(|text| text.parse().unwrap()),
+        critical: critical.map(|text| text.parse().unwrap()),
+        expect: Vec::new(),
+        level: None,
+        clear: None,
+        lasting: None,
+        samples: None,
+        overrides: Vec::new(),
+        origin: Origin {
+            file: "plans/ru|le,s.yaml".to_owned(),
+            line: 7,
+            column: 5,
+        },
+    }
+}
+
+/// One finding of every status, with names that every format would take for its own signs.
+fn report() -> Report {
+    let measured = |metric, node: &str, reading| Measured {
+        metric,
+        labels: labels(&[("target", "main"), ("node", node)]),
+        reading,
+        basis: "pro|be <b>&\"'\u{1b}[31m\nline".into(),
+        resolution: None,
+    };
+    let mut up = rule("node.up", "node.up", None, None);
+    up.expect = vec!["up".to_owned()];
+    let mut slow = rule("slow", "wal.size", Some("> 1kB"), None);
+    slow.lasting = Some(crate::plan_file::Millis(60_000));
+    let rules = [
+        up,
+        rule("lag", "replica.visible_lag", Some("> 100ms"), Some("> 1s")),
+        rule("used", "conn.effective_used", Some("> 70%"), None),
+        slow,
+        rule("runway", "partition.runway", Some("< 30d"), None),
+        rule("mean", "query.mean_time", Some("> 50ms"), None),
+    ];
+    let value = Reading::Value;
+    let gathered = Gathered {
+        measured: vec![
+            measured("node.up", "r9", Reading::State("down".into())),
+            measured("replica.visible_lag", "r1", value(0.2)),
+            measured("replica.visible_lag", "r=2'", value(0.01)),
+            measured(
+                "replica.visible_lag",
+                "r3",
+                Reading::Between {
+                    low: 0.05,
+                    high: 0.15,
+                },
+            ),
+            measured("conn.effective_used", "p1", value(90.0)),
+            measured("wal.size", "p1", value(2_000.0)),
+            measured("partition.runway", "p1", value(f64::INFINITY)),
+            measured("query.mean_time", "p1", value(0.001)),
+        ],
+        missing: vec![Missing {
+            metrics: "query",
+            labels: labels(&[("target", "other|x")]),
+            reason: Reason::NoPrivilege,
+            why: "no <right> | \u{7}".to_owned(),
+        }],
+    };
+    let mutes = [Mute {
+        rule: "used".to_owned(),
+        target: None,
+        fingerprint: None,
+        until: "2099-12-31".parse::<Day>().unwrap(),
+        reason: "growing <soon>".to_owned(),
+        origin: Origin::default(),
+    }];
+    let policy = Policy {
+        rules: &rules,
+        defaults: Defaults::default(),
+        mutes: &mutes,
+    };
+    let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    Report {
+        targets: vec!["main".to_owned()],
+        at,
+        verdict: verdict(policy, &gathered, &mut Memory::default(), at),
+        exit_code: 1,
+    }
+}
+
+fn found(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+#[test]
+fn every_form_gives_the_same_counts() {
+    let report = report();
+    let counts = report.verdict.counts;
+    assert_eq!(
+        (
+            counts.critical,
+            counts.unknown,
+            counts.warning,
+            counts.pending,
+            counts.muted,
+            counts.ok
+        ),
+        (1, 2, 1, 1, 1, 3)
+    );
+    let sums = "1 critical, 2 unknown, 1 warning, 1 pending, 1 muted, 3 ok";
+    for text in [
+        table(&report, false, 80),
+        nagios(&report),
+        github(&report),
+        markdown(&report),
+        html(&report),
+    ] {
+        assert!(text.contains(sums), "{text}");
+    }
+    let document: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
+    for (status, number) in [
+        ("critical", 1),
+        ("unknown", 2),
+        ("warning", 1),
+        ("muted", 1),
+        ("ok", 3),
+    ] {
+        assert_eq!(document["counts"][status], number, "{status}");
+        let line = format!("dbops_check_findings{{status=\"{status}\"}} {number}\n");
+        assert!(openmetrics(&report).contains(&line), "{line}");
+    }
+    // Statements that hold are counted alone.
+    assert_eq!(document["findings"].as_array().unwrap().len(), 8);
+    let junit = junit(&report, false);
+    assert_eq!(found(&junit, "<testcase "), 8, "{junit}");
+    assert_eq!(
+        (found(&junit, "<failure "), found(&junit, "<error ")),
+        (1, 2),
+        "{junit}"
+    );
+    assert_eq!(found(&super::junit(&report, true), "<failure "), 2);
+    assert_eq!(found(&html(&report), "<tr>"), 9);
+}
+
+#[test]
+fn no_form_lets_names_and_texts_be_taken_for_its_own_signs() {
+    let report = report();
+    let nagios = nagios(&report);
+    assert_eq!(
+        nagios.lines().next().unwrap().matches('|').count(),
+        1,
+        "{nagios}"
+    );
+    assert!(
+        nagios.lines().skip(1).all(|line| !line.contains('|')),
+        "{nagios}"
+    );
+    assert!(nagios.len() <= 4_096);
+    assert!(nagios.contains("'lag main: r_2_'=0.01s;0.1;1"), "{nagios}");
+    let html = html(&report);
+    assert!(
+        !html.contains("<b>") && !html.contains("<right>") && !html.contains("<soon>"),
+        "{html}"
+    );
+    for text in [
+        table(&report, true, 80),
+        nagios,
+        html,
+        markdown(&report),
+        github(&report),
+    ] {
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{7}'),
+            "{text:?}"
+        );
+    }
+    let github = github(&report);
+    assert!(
+        github.contains("::error file=plans/ru|le%2Cs.yaml,line=7,col=5,title=node.up critical::"),
+        "{github}"
+    );
+    let metrics = openmetrics(&report);
+    assert!(metrics.ends_with("# EOF\n"));
+    assert!(metrics.contains("dbops_check_value{rule=\"runway\",metric=\"partition.runway\",node=\"p1\",target=\"main\"} +Inf"), "{metrics}");
+    assert!(metrics.contains("reason=\"no_privilege\"} 1"), "{metrics}");
+    assert!(metrics.contains("} NaN"), "{metrics}");
+}
+
+#[test]
+fn the_table_fits_its_width_and_says_why() {
+    let report = report();
+    let text = table(&report, false, 80);
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with(['│', '┌', '└', '╞']))
+    {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(text.contains("no_privilege: no <right>"), "{text}");
+    assert!(text.contains("fix: grant pg_monitor"), "{text}");
+    assert!(
+        !text.contains("growing"),
+        "what is muted is not explained without -v: {text}"
+    );
+    let whole = table(&report, true, 80);
+    assert!(
+        whole.contains("muted until 2099-12-31: growing <soon>"),
+        "{whole}"
+    );
+    let lag: Vec<&Finding> = report
+        .verdict
+        .findings
+        .iter()
+        .filter(|one| one.rule == "lag")
+        .collect();
+    let explained = explained(&lag);
+    for expected in [
+        "limits: warn > 100ms, critical > 1s (plans/",
+        "measured: 200 ms",
+        "node: r1",
+    ] {
+        assert!(explained.contains(expected), "{explained}");
+    }
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether to write the schema anew is said by the environment"
+)]
+fn the_document_is_as_its_schema_says() {
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<CheckReport<'_>>()
+        .to_value();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dbops.check.schema.json");
+    let text = format!("{schema:#}\n");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        text,
+        "run again with UPDATE_GOLDEN=1"
+    );
+    let document: serde_json::Value = serde_json::from_str(&json(&report())).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|one| one.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert!(!validator.is_valid(&serde_json::json!({"format": "dbops.check/1"})));
+}

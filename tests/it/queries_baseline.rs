@@ -56,6 +56,12 @@ async fn a_baseline_tells_a_deploy_that_made_a_statement_slower(ctx: &Ctx) -> Re
     let slower = |run: &Run| run.stdout.contains("slower") && run.stdout.contains("select total()");
     let run = queries(&failing).await?.exits_with(1)?;
     ensure!(slower(&run), "{}", run.stdout);
+    let page = queries(&[&failing[..], &["-o", "html"]].concat()).await?;
+    let page = page.exits_with(1)?.stdout;
+    ensure!(
+        page.contains("exit code 1") && page.contains("slower") && page.ends_with("</html>\n"),
+        "{page}"
+    );
 
     // The last two stored; the same by number and name, and a baseline against a stored one.
     queries(&["snapshot"]).await?.exits_with(0)?;

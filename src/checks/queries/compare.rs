@@ -1,7 +1,8 @@
 //! What changed between two sides: two times of one server, or two servers.
 //!
 //! A statement is called slower only where the ratio of the means, the difference in time and chance all say so:
-//! a ratio alone alarms at microseconds, a difference alone at what is slow anyway, and either alone at noise.
+//! a ratio alone alarms at microseconds, a difference alone at what is slow anyway, and either alone at noise. The
+//! difference in time is that of an execution, or, where that is small, of all executions as part of the server's time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::figures::Figures;
-use super::welch::{Sample, holm, probability};
+use super::welch::{Sample, beyond, holm, probability};
 
 /// What makes statements of two sides the same: by names, so that servers and majors compare.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,6 +64,12 @@ pub struct Limits {
     pub floor_often_ms: f64,
     /// Calls a second.
     pub often_per_s: f64,
+    /// Difference of all calls of the second side, as a share of the time of all its statements: from here on the
+    /// difference of the means may be smaller.
+    pub heavy_share: f64,
+    /// By what share of itself a mean differs from run to run: where the difference of the means is small, it must be
+    /// certain beyond that.
+    pub noise: f64,
     /// Executions on both sides.
     pub calls: f64,
     /// Chance of even one false one among all.
@@ -86,6 +93,8 @@ impl Default for Limits {
             floor_ms: 2.0,
             floor_often_ms: 0.2,
             often_per_s: 100.0,
+            heavy_share: 0.01,
+            noise: 0.05,
             calls: 30.0,
             alpha: 0.001,
             blocks_ratio: 2.0,
@@ -184,7 +193,7 @@ pub fn compare(before: &Side, after: &Side, limits: &Limits) -> Comparison {
         all.map(|(at, one)| (one.identity.clone(), at)).collect()
     };
     let (old, new) = (by(before), by(after));
-    let mut pairs: Vec<(&One, &One, Option<f64>)> = Vec::new();
+    let mut pairs: Vec<(&One, &One, Option<Chance>)> = Vec::new();
     let mut changed = Vec::new();
     for (identity, &at) in &new {
         let Some(now) = after.statements.get(at) else {
@@ -207,13 +216,33 @@ pub fn compare(before: &Side, after: &Side, limits: &Limits) -> Comparison {
             changed.push(alone(then, change, scale));
         }
     }
-    let tested: Vec<f64> = pairs.iter().filter_map(|pair| pair.2).collect();
-    let mut certain = holm(&tested, limits.alpha).into_iter();
+    let total = |side: &Side| -> f64 {
+        let sent = side.statements.iter().filter(|one| !one.identity.nested);
+        sent.map(|one| one.figures.total_ms).sum()
+    };
+    let all_ms = total(after);
+    let certain_of = |chance: fn(&Chance) -> f64| {
+        let tested: Vec<f64> = pairs
+            .iter()
+            .filter_map(|pair| pair.2.as_ref())
+            .map(chance)
+            .collect();
+        holm(&tested, limits.alpha).into_iter()
+    };
+    let mut plain = certain_of(|chance| chance.plain);
+    let mut noisy = certain_of(|chance| chance.noisy);
     let mut unchanged = 0;
     let mut too_few = 0;
     for (then, now, chance) in pairs {
-        let is_certain = chance.is_some() && certain.next() == Some(true);
-        let changes = changes(&then.figures, &now.figures, is_certain, timed, limits);
+        let certain = match chance {
+            Some(_) => Certain {
+                plain: plain.next() == Some(true),
+                noisy: noisy.next() == Some(true),
+            },
+            None => Certain::default(),
+        };
+        let scope = Scope { timed, all_ms };
+        let changes = changes(&then.figures, &now.figures, certain, scope, limits);
         if changes.is_empty() {
             let few = then.figures.calls.min(now.figures.calls) < limits.calls;
             unchanged += usize::from(!few);
@@ -229,7 +258,7 @@ pub fn compare(before: &Side, after: &Side, limits: &Limits) -> Comparison {
             text: now.text.clone().or_else(|| then.text.clone()),
             queryids,
             mean_ratio: ratio(then.figures.mean_ms, now.figures.mean_ms),
-            chance,
+            chance: chance.map(|chance| chance.plain),
             added_ms: now.figures.total_ms - then.figures.total_ms * scale,
             before: Some(then.figures.clone()),
             after: Some(now.figures.clone()),
@@ -240,15 +269,11 @@ pub fn compare(before: &Side, after: &Side, limits: &Limits) -> Comparison {
             .total_cmp(&a.added_ms)
             .then_with(|| a.identity.cmp(&b.identity))
     });
-    let total = |side: &Side| -> f64 {
-        let sent = side.statements.iter().filter(|one| !one.identity.nested);
-        sent.map(|one| one.figures.total_ms).sum()
-    };
     Comparison {
         changed,
         unchanged,
         too_few,
-        added_ms: total(after) - total(before) * scale,
+        added_ms: all_ms - total(before) * scale,
         scale,
     }
 }
@@ -273,8 +298,33 @@ fn alone(one: &One, change: Change, scale: f64) -> Changed {
     }
 }
 
-/// The probability that chance alone made the difference; `None` where it is not asked.
-fn chance(then: &Figures, now: &Figures, limits: &Limits) -> Option<f64> {
+/// The probability that chance alone made the difference.
+#[derive(Debug, Clone, Copy)]
+struct Chance {
+    /// Of executions that vary as they did.
+    plain: f64,
+    /// Where the mean varies from run to run too.
+    noisy: f64,
+}
+
+/// Whether a difference is more than chance, by the same two.
+#[derive(Debug, Clone, Copy, Default)]
+struct Certain {
+    plain: bool,
+    noisy: bool,
+}
+
+/// What holds for all pairs.
+#[derive(Debug, Clone, Copy)]
+struct Scope {
+    /// Whether it is known how long both sides were counted.
+    timed: bool,
+    /// Time of all statements of the second side.
+    all_ms: f64,
+}
+
+/// `None` where it is not asked.
+fn chance(then: &Figures, now: &Figures, limits: &Limits) -> Option<Chance> {
     if then.calls.min(now.calls) < limits.calls {
         return None;
     }
@@ -285,14 +335,18 @@ fn chance(then: &Figures, now: &Figures, limits: &Limits) -> Option<f64> {
             stddev: one.stddev_ms?,
         })
     };
-    probability(&sample(then)?, &sample(now)?)
+    let (a, b) = (sample(then)?, sample(now)?);
+    Some(Chance {
+        plain: probability(&a, &b)?,
+        noisy: beyond(&a, &b, limits.noise)?,
+    })
 }
 
 fn changes(
     then: &Figures,
     now: &Figures,
-    is_certain: bool,
-    timed: bool,
+    certain: Certain,
+    scope: Scope,
     limits: &Limits,
 ) -> Vec<Change> {
     let mut found = Vec::new();
@@ -305,10 +359,15 @@ fn changes(
     } else {
         limits.floor_ms
     };
-    if let (true, Some(a), Some(b)) = (is_certain, then.mean_ms, now.mean_ms) {
-        if b >= a * limits.ratio && b - a >= floor {
+    if let (Some(a), Some(b)) = (then.mean_ms, now.mean_ms) {
+        let difference = (b - a).abs();
+        // Little time a call, but much of the server's; the smaller it is, the more noise looks like it.
+        let heavy =
+            scope.all_ms > 0.0 && difference * now.calls >= limits.heavy_share * scope.all_ms;
+        let counts = (certain.plain && difference >= floor) || (certain.noisy && heavy);
+        if counts && b >= a * limits.ratio {
             found.push(Change::Slower);
-        } else if a >= b * limits.ratio && a - b >= floor {
+        } else if counts && a >= b * limits.ratio {
             found.push(Change::Faster);
         }
     }
@@ -326,7 +385,7 @@ fn changes(
         found.push(Change::MoreRows);
     }
     let calls = (then.calls_per_s, now.calls_per_s);
-    if timed && grew(calls.0, calls.1, limits.calls_ratio, 0.0) {
+    if scope.timed && grew(calls.0, calls.1, limits.calls_ratio, 0.0) {
         found.push(Change::MoreCalls);
     }
     found.sort();

@@ -18,6 +18,12 @@ pub struct Sample {
 /// vary in proportion to their mean: a statement that became slower varies more as well, and the plain difference
 /// would hide the change behind that.
 pub fn probability(a: &Sample, b: &Sample) -> Option<f64> {
+    beyond(a, b, 0.0)
+}
+
+/// The same for samples whose means differ anyway from run to run, by `noise` of themselves: a cache that is not yet
+/// warm, a neighbour on the machine.
+pub fn beyond(a: &Sample, b: &Sample, noise: f64) -> Option<f64> {
     let relative = |one: &Sample| {
         // The server divides by n, an estimate by n - 1.
         let known = one.n >= 2.0 && one.mean > 0.0 && one.stddev.is_finite();
@@ -27,7 +33,8 @@ pub fn probability(a: &Sample, b: &Sample) -> Option<f64> {
     if va + vb <= 0.0 {
         return None;
     }
-    let t = (b.mean / a.mean).ln() / (va + vb).sqrt();
+    let runs = 2.0 * noise * noise;
+    let t = (b.mean / a.mean).ln() / (va + vb + runs).sqrt();
     let freedom = (va + vb).powi(2) / (va.powi(2) / (a.n - 1.0) + vb.powi(2) / (b.n - 1.0));
     Some(two_sided(t, freedom))
 }

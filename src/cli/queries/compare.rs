@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::render::queries::Texts;
 use crate::render::queries::compared::{self, Compared};
+use crate::render::queries::compared_html;
 use crate::sample::statements::delta::difference;
 use crate::sample::statements::model::Snapshot;
 
@@ -86,9 +87,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         Form::Json => compared::json(&compared, exit),
         Form::Table => compared::table(&compared, most, texts),
         Form::Markdown => compared::markdown(&compared, most, texts),
-        Form::Html => bail!(Failure::usage(
-            "a comparison has no HTML form; use table, json or markdown"
-        )),
+        Form::Html => compared_html::page(&compared, most, exit),
     };
     context.ui.result(&out)?;
     Ok(exit)

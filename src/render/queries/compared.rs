@@ -1,4 +1,5 @@
-//! What changed between two sides: for people, for tickets, and for programs as `dbops.queries.compare/1`.
+//! What changed between two sides: for people, for tickets, and for programs as `dbops.queries.compare/1`. For a browser
+//! see [`compared_html`](super::compared_html).
 
 use std::fmt::Write as _;
 
@@ -140,7 +141,7 @@ fn one_json(one: &Changed) -> Value {
     })
 }
 
-fn head(compared: &Compared<'_>) -> Vec<String> {
+pub(super) fn head(compared: &Compared<'_>) -> Vec<String> {
     let length = |seconds: Option<f64>| {
         seconds.map_or_else(
             || "for an unknown time".to_owned(),
@@ -173,7 +174,7 @@ fn words(one: &Changed) -> String {
     format!("{}: {}", changes(&one.changes), signed(one.added_ms))
 }
 
-fn changes(list: &[Change]) -> String {
+pub(super) fn changes(list: &[Change]) -> String {
     let words: Vec<&str> = list
         .iter()
         .map(|change| match change {
@@ -190,7 +191,7 @@ fn changes(list: &[Change]) -> String {
     words.join(", ")
 }
 
-fn figures(one: &Changed) -> String {
+pub(super) fn figures(one: &Changed) -> String {
     let pair = |of: &dyn Fn(&crate::checks::queries::figures::Figures) -> Option<f64>,
                 words: &dyn Fn(f64) -> String| {
         let side = |side: &Option<_>| side.as_ref().and_then(of).map(words);
@@ -221,7 +222,7 @@ fn figures(one: &Changed) -> String {
     parts.join(", ")
 }
 
-fn signed(value: f64) -> String {
+pub(super) fn signed(value: f64) -> String {
     if value < 0.0 {
         format!("-{}", ms(-value))
     } else {
@@ -229,7 +230,7 @@ fn signed(value: f64) -> String {
     }
 }
 
-fn sum(comparison: &Comparison) -> String {
+pub(super) fn sum(comparison: &Comparison) -> String {
     format!(
         "{} changed, {} unchanged, {} with too few calls to tell; {} of time in all",
         comparison.changed.len(),

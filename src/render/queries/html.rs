@@ -29,17 +29,26 @@ const BARS: usize = 20;
 
 /// All targets in one page. Texts are whole, folded away.
 pub fn page(reports: &[Report]) -> String {
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>Statements</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    );
+    let mut out = begin("Statements");
     for report in reports {
         one(&mut out, report);
     }
-    out.push_str("</body>\n</html>\n");
+    out.push_str(END);
     out
+}
+
+/// What every page ends with.
+pub(super) const END: &str = "</body>\n</html>\n";
+
+/// What every page begins with; no policy of a page lets it fetch anything.
+pub(super) fn begin(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
+        escape(title)
+    )
 }
 
 fn one(out: &mut String, report: &Report) {
@@ -202,7 +211,7 @@ fn scatter(out: &mut String, lines: &[Line]) {
 }
 
 /// Takes the meaning from characters that HTML gives one.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,6 +1,7 @@
 //! Statements for people, for programs, for tickets and for browsers: one file a format.
 
 pub mod compared;
+pub mod compared_html;
 pub mod html;
 pub mod json;
 pub mod markdown;

@@ -13,6 +13,7 @@ tests!(
     findings_wait_for_their_time_in_a_state_file,
     a_target_that_hangs_delays_no_other,
     ages_sizes_and_archiving_are_those_of_the_server,
+    stored_readings_tell_slower_statements_and_loops,
 );
 
 const PLAN: &str = r#"partitions:
@@ -388,5 +389,90 @@ async fn ages_sizes_and_archiving_are_those_of_the_server(ctx: &Ctx) -> Result<(
         "{report:#}"
     );
     ensure!(finding(&report, "archive")?["state"] == "off", "{report:#}");
+    Ok(())
+}
+
+async fn stored_readings_tell_slower_statements_and_loops(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    db.run(
+        "create extension pg_stat_statements;
+         create table posts (id bigint primary key);
+         create table comments (id bigint primary key, post_id bigint not null references posts);
+         insert into posts select generate_series(1, 40);
+         insert into comments select n, n from generate_series(1, 40) as n",
+    )
+    .await?;
+    ctx.plan(
+        r#"rules:
+  - { id: slower, metric: query.regression, critical: "> 50%" }
+  - { id: loops, metric: query.n_plus_one_score, warn: ">= 1" }
+"#,
+    )?;
+    let check = async || -> Result<Value> {
+        let run = ctx
+            .dbops()
+            .on(&db)
+            .args(["check", "-o", "json"])
+            .run()
+            .await?;
+        run.json()
+    };
+    let snapshot = async || -> Result<()> {
+        let args = ["queries", "snapshot", "--only-database", &db.name];
+        ctx.dbops().on(&db).args(args).run().await?.exits_with(0)?;
+        Ok(())
+    };
+    let none = check().await?;
+    for rule in ["slower", "loops"] {
+        let one = finding(&none, rule)?;
+        ensure!(
+            one["status"] == "unknown" && one["reason"] == "no_sample",
+            "{one}"
+        );
+    }
+    let client = db.connect().await?;
+    let list = client
+        .prepare("select id from posts order by id limit $1")
+        .await?;
+    let one = client
+        .prepare("select id from comments where post_id = $1")
+        .await?;
+    let nap = client.prepare("select pg_sleep($1)").await?;
+    for round in 0..8 {
+        for _ in 0..(round % 3 + 1) {
+            for row in client.query(&list, &[&20_i64]).await? {
+                client.query(&one, &[&row.get::<_, i64>(0)]).await?;
+            }
+        }
+        let seconds = if round == 7 { 0.02_f64 } else { 0.002 };
+        for _ in 0..40 {
+            client.query(&nap, &[&seconds]).await?;
+        }
+        snapshot().await?;
+    }
+    let report = check().await?;
+    let slower = findings(&report, "slower");
+    ensure!(
+        slower.len() == 1,
+        "only what is broken is listed: {report:#}"
+    );
+    ensure!(
+        slower[0]["labels"]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("pg_sleep"))
+            && slower[0]["value"].as_f64() > Some(200.0)
+            && slower[0]["status"] == "critical",
+        "{report:#}"
+    );
+    ensure!(report["counts"]["ok"].as_u64() > Some(1), "{report:#}");
+    let loops = findings(&report, "loops");
+    ensure!(
+        loops.iter().any(|one| one["labels"]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("from comments"))
+            && one["status"] == "warning"
+            && one["value"].as_f64() >= Some(1.0)),
+        "{report:#}"
+    );
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::cli::queries;
 use crate::conn::failure::describe_error;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::plan_file::PlanFile;
+use crate::plan_file::metric::METRICS;
 use crate::plan_file::rule::Rule;
 use crate::sample::health;
 use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
@@ -157,8 +158,7 @@ async fn measure_all(
     for rule in wanted.rules {
         let family = rule.metric.split('.').next().unwrap_or_default();
         let known = MEASURED.contains(&family) || family == "archive";
-        let later = ["query.n_plus_one_score", "query.regression"].contains(&rule.metric.as_str());
-        if (!known || later)
+        if !known
             && let Some(metric) = crate::plan_file::metric::metric(&rule.metric)
             && !found.missing.iter().any(|one| one.metrics == metric.name)
         {
@@ -193,8 +193,30 @@ async fn measure_all(
             .measured
             .extend(measure::indexes(&selected.name, database, &all));
     }
+    let stored =
+        |found: &mut Gathered, metrics: &'static str, figures: queries::Found| match figures {
+            Ok(figures) => found.measured.extend(figures),
+            Err(why) => found.missing.push(Missing {
+                metrics,
+                labels: Arc::clone(&target),
+                reason: Reason::NoSample,
+                why,
+            }),
+        };
+    if wanted.has("query.regression") {
+        let figures = queries::regressions(&mut session, &selected.name, wanted.rules).await?;
+        stored(found, "query.regression", figures);
+    }
+    if wanted.has("query.n_plus_one_score") {
+        let figures = queries::loops(&mut session, &selected.name).await?;
+        stored(found, "query.n_plus_one_score", figures);
+    }
+    let live = |rule: &Rule| {
+        rule.metric.starts_with("query.")
+            && !["query.regression", "query.n_plus_one_score"].contains(&rule.metric.as_str())
+    };
     // Last, because where the extension is not preloaded the transaction is over.
-    if wanted.has("query") {
+    if wanted.rules.iter().any(live) {
         statements(wanted, selected, &target, &mut session, found).await?;
     }
     Ok(())
@@ -299,15 +321,31 @@ async fn statements(
                 wanted.rules,
             ));
         }
-        Err(ReadError::Unavailable(why)) => found.missing.push(Missing {
-            metrics: "query",
-            labels: Arc::clone(target),
-            reason: match why.reason {
-                unavailable::Reason::NoRight => Reason::NoPrivilege,
-                _ => Reason::NoSample,
-            },
-            why: format!("{}; `dbops doctor` says what to do", why.message),
-        }),
+        Err(ReadError::Unavailable(why)) => {
+            // What stored readings tell is measured all the same.
+            let live = [
+                "mean_time",
+                "max_time",
+                "p95_bound",
+                "share",
+                "temp_bytes",
+                "cache_hit",
+            ];
+            for metric in METRICS.iter().filter(|metric| {
+                let name = metric.name.strip_prefix("query.");
+                name.is_some_and(|name| live.contains(&name))
+            }) {
+                found.missing.push(Missing {
+                    metrics: metric.name,
+                    labels: Arc::clone(target),
+                    reason: match why.reason {
+                        unavailable::Reason::NoRight => Reason::NoPrivilege,
+                        _ => Reason::NoSample,
+                    },
+                    why: format!("{}; `dbops doctor` says what to do", why.message),
+                });
+            }
+        }
         Err(ReadError::Other(error)) => return Err(error),
     }
     Ok(())

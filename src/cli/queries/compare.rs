@@ -100,7 +100,7 @@ fn is_worse(comparison: &Comparison) -> bool {
 
 /// Makes the two sides: of one server the time before the first reading and the time between, of two servers all
 /// that each counted.
-fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, String)> {
+pub(super) fn sides(before: &Snapshot, after: &Snapshot) -> anyhow::Result<(Side, Side, String)> {
     let (then, now) = (&before.origin, &after.origin);
     let same = match (&then.system_identifier, &now.system_identifier) {
         (Some(a), Some(b)) => Some(a == b && then.version_num / 10_000 == now.version_num / 10_000),

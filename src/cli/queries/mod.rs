@@ -2,6 +2,7 @@
 
 mod compare;
 mod explain;
+mod kept;
 mod n_plus_one;
 mod showing;
 mod sides;
@@ -12,6 +13,7 @@ mod span;
 mod top;
 mod windows;
 
+pub(super) use self::kept::{Found, loops, regressions};
 pub(super) use self::slow::figures;
 use clap::{Args, Subcommand};
 

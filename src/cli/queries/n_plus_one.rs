@@ -362,7 +362,7 @@ fn node(
 }
 
 /// Returns the name of the database that the session is in, and its keys.
-async fn read_keys(session: &mut Session) -> anyhow::Result<(String, Schema)> {
+pub(super) async fn read_keys(session: &mut Session) -> anyhow::Result<(String, Schema)> {
     let version_num = session.server_version_num();
     let tx = begin_read(session).await?;
     let name = database(&tx).await?;
@@ -378,7 +378,11 @@ fn by_oid(snapshot: &Snapshot, schema: &Schema) -> BTreeMap<u32, Schema> {
     of_database(snapshot, &snapshot.origin.database, schema)
 }
 
-fn of_database(snapshot: &Snapshot, database: &str, schema: &Schema) -> BTreeMap<u32, Schema> {
+pub(super) fn of_database(
+    snapshot: &Snapshot,
+    database: &str,
+    schema: &Schema,
+) -> BTreeMap<u32, Schema> {
     snapshot
         .databases
         .iter()

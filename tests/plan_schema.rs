@@ -17,7 +17,8 @@ const SCHEMA: &str = "docs/dbops.schema.json";
 const VALID: &str = "tests/fixtures/plan_valid";
 
 /// Mistakes of form, which the schema must refuse too; all others depend on several keys at once.
-const OF_FORM: [&str; 26] = [
+const OF_FORM: [&str; 27] = [
+    "app-pools",
     "choice-unknown",
     "hazard-unknown",
     "index-parts",

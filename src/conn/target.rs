@@ -201,6 +201,7 @@ mod tests {
             primary,
             replicas: Vec::new(),
             poolers: Vec::new(),
+            app_pools: Vec::new(),
             origin: Origin {
                 file: "plans/a.yaml".to_owned(),
                 line: 3,

@@ -2,6 +2,7 @@
 //!
 //! Does not know a server; everything here works offline.
 
+pub mod app_pool;
 pub mod diagnose;
 mod document;
 mod index_lint;
@@ -36,6 +37,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use app_pool::AppPool;
 pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
 pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, IndexPlan, Nulls};
 pub use load::{Loaded, Source, load, parse};

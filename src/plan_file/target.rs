@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::app_pool::AppPool;
 
 /// A named database cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +18,9 @@ pub struct Target {
     /// Its poolers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub poolers: Vec<TargetNode>,
+    /// Connection pools inside applications, for `dbops pool budget`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub app_pools: Vec<AppPool>,
     /// Where the target stands.
     #[serde(skip)]
     pub origin: Origin,

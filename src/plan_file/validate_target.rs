@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::diagnose::Diagnostic;
 use super::target::{Target, TargetNode};
 use super::validate::Entry;
-use super::{mask, suggest};
+use super::{app_pool, mask, suggest};
 
 /// Checks one target; `targets` is the section it stands in.
 pub(super) fn target(
@@ -42,6 +42,7 @@ pub(super) fn target(
         named(&at, "replica", replica, &mut names, problems);
         not_for(&at, "a replica", &["kind", "fronts"], problems);
     }
+    app_pool::app_pools(&entry, &target.app_pools, &target.poolers, problems);
     let fronted: Vec<&str> = names.iter().copied().collect();
     for (pooler, at) in target.poolers.iter().zip(entry.elements("poolers")) {
         node(&at, pooler, problems);

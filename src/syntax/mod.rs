@@ -2,6 +2,7 @@
 //! `pg_get_indexdef` says, read by a parser of PostgreSQL's grammar.
 
 mod chosen_name;
+pub mod conceal;
 mod create_index;
 mod depth;
 mod expression;

@@ -508,6 +508,7 @@ async fn targets_resolve_by_variable_service_and_reference(ctx: &Ctx) -> Result<
             },
         ],
         poolers: Vec::new(),
+        app_pools: Vec::new(),
         origin: dbops::plan_file::Origin::default(),
     };
     let none = Overrides::default();

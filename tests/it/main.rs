@@ -81,6 +81,7 @@ mod n_plus_one_stored;
 mod output;
 mod pool_console;
 mod pool_server;
+mod pool_sessions;
 mod properties;
 mod prune;
 mod prune_pending;
@@ -138,6 +139,7 @@ const MODULES: &[&Module] = &[
     &output::MODULE,
     &pool_console::MODULE,
     &pool_server::MODULE,
+    &pool_sessions::MODULE,
     &properties::MODULE,
     &prune::MODULE,
     &prune_pending::MODULE,

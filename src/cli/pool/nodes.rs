@@ -35,6 +35,23 @@ pub(super) struct Answered {
     pub(super) asked: Vec<Asked>,
 }
 
+/// Which nodes are asked for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Servers and poolers.
+    All(Detail),
+    /// Servers alone.
+    Servers(Detail),
+}
+
+impl Ask {
+    fn detail(self) -> Detail {
+        match self {
+            Self::All(detail) | Self::Servers(detail) => detail,
+        }
+    }
+}
+
 /// Asks the nodes of every target chosen.
 ///
 /// # Errors
@@ -43,15 +60,18 @@ pub(super) fn ask(
     args: &NodeArgs,
     context: &Context,
     plan: &PlanFile,
-    detail: Detail,
+    what: Ask,
 ) -> anyhow::Result<Vec<Answered>> {
     let mut answers = Vec::new();
     for selected in context.targets(plan)? {
         let mut asked = Vec::new();
         for (name, node) in chosen(args, &selected)? {
+            if matches!((what, node), (Ask::Servers(_), Node::Pooler(_))) {
+                continue;
+            }
             let settings = context.settings_of(&selected, node)?;
             let roles = roles(&selected);
-            let seen = context.block_on(one(&settings, node, detail, &roles))?;
+            let seen = context.block_on(one(&settings, node, what.detail(), &roles))?;
             let name = match &seen {
                 // Without a plan file it shows only now what the connection options lead to.
                 Seen::Pooler(_) if selected.target.is_none() => "pooler".to_owned(),
@@ -68,8 +88,10 @@ pub(super) fn ask(
     Ok(answers)
 }
 
-fn roles(_selected: &Selected) -> Vec<String> {
-    Vec::new()
+/// Roles whose limits the budget needs, connected or not.
+fn roles(selected: &Selected) -> Vec<String> {
+    let apps = selected.target.iter().flat_map(|one| &one.app_pools);
+    apps.map(|app| app.db_role.clone()).collect()
 }
 
 fn chosen<'a>(args: &NodeArgs, selected: &'a Selected) -> anyhow::Result<Vec<(String, Node<'a>)>> {

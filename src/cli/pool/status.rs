@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::nodes::{NodeArgs, ask};
+use super::nodes::{Ask, NodeArgs, ask};
 use crate::checks::judge::Severity;
 use crate::checks::pool::status::{Status, status};
 use crate::checks::reason::Reason;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_for_targets()?;
-    let answers = ask(&args.nodes, context, &plan, Detail::Counts)?;
+    let answers = ask(&args.nodes, context, &plan, Ask::All(Detail::Counts))?;
     let reports: Vec<Status> = answers
         .iter()
         .map(|one| status(&one.selected.name, &one.asked))

@@ -1,5 +1,7 @@
 //! `pool status`, `sessions` and `budget` for people, within 80 columns, and as JSON.
 
+pub mod budget;
+pub mod sessions;
 pub mod status;
 
 use comfy_table::presets::NOTHING;

@@ -64,6 +64,7 @@ pub mod advise;
 pub mod health;
 pub mod indexes;
 pub mod pool;
+pub mod replication;
 
 /// The server and the role.
 pub static SERVER: Query = Query {
@@ -376,7 +377,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 47] = [
+pub static ALL: [&Query; 55] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -420,6 +421,14 @@ pub static ALL: [&Query; 47] = [
     &pool::SERVER,
     &pool::SESSIONS,
     &READINESS,
+    &replication::CONFLICTS,
+    &replication::HOLDERS,
+    &replication::NODE,
+    &replication::POSITION,
+    &replication::RECEIVER,
+    &replication::SENDERS,
+    &replication::SLOTS,
+    &replication::SUBSCRIPTIONS,
     &SCHEMAS,
     &SERVER,
     &TABLES,

@@ -14,6 +14,7 @@ mod index_state;
 mod jobs;
 mod observer;
 pub mod outcome;
+pub mod probe;
 mod ready;
 mod run;
 mod step;

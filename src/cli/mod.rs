@@ -19,6 +19,7 @@ mod new_file;
 mod partitions;
 mod pool;
 mod queries;
+mod replication;
 mod schedule;
 mod schema;
 mod signals;
@@ -63,6 +64,8 @@ enum Command {
     Pool(pool::Group),
     /// Hold everything that is measured against the rules of the plan files: one verdict
     Check(check::Args),
+    /// Show replicas with their real lag, slots, and wait until replicas have caught up
+    Replication(replication::Group),
     /// Show what ensure and indexes apply would do
     Diff(diff::Args),
     /// Run a saved changeset
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Queries(group) => queries::run(group, &context),
         Command::Pool(group) => pool::run(group, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Replication(group) => replication::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::History(args) => history::run(args, &context),

@@ -1,10 +1,13 @@
 //! The `targets:` section: clusters by name; secrets only as references.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::app_pool::AppPool;
+use super::span::Millis;
 
 /// A named database cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +48,21 @@ pub struct TargetNode {
     /// What a replica is used for, in reports.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub usage: Option<String>,
+    /// Node that a replica receives from: `primary` or another replica's name. Omitted: as the servers say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// `application_name` of a replica at its upstream. Omitted: its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_name: Option<String>,
+    /// Whether a replica must be there: without it, it is critical instead of a warning. Omitted: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
+    /// Delay that a replica is meant to keep (`recovery_min_apply_delay`): `5s`, `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_delay: Option<Millis>,
+    /// Labels of a replica that rules can match.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Kind of a pooler: `pgbouncer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,

@@ -7,6 +7,16 @@ use super::target::{Target, TargetNode};
 use super::validate::Entry;
 use super::{app_pool, mask, suggest};
 
+/// Keys that only replicas have.
+const OF_REPLICAS: &[&str] = &[
+    "use",
+    "upstream",
+    "app_name",
+    "required",
+    "apply_delay",
+    "labels",
+];
+
 /// Checks one target; `targets` is the section it stands in.
 pub(super) fn target(
     targets: &Entry<'_>,
@@ -34,7 +44,8 @@ pub(super) fn target(
     let entry = targets.below(name);
     let primary = entry.below("primary");
     node(&primary, &target.primary, problems);
-    not_for(&primary, "a primary", &["use", "kind", "fronts"], problems);
+    not_for(&primary, "a primary", &["kind", "fronts"], problems);
+    not_for(&primary, "a primary", OF_REPLICAS, problems);
 
     let mut names = BTreeSet::from(["primary"]);
     for (replica, at) in target.replicas.iter().zip(entry.elements("replicas")) {
@@ -43,11 +54,14 @@ pub(super) fn target(
         not_for(&at, "a replica", &["kind", "fronts"], problems);
     }
     app_pool::app_pools(&entry, &target.app_pools, &target.poolers, problems);
+    for (replica, at) in target.replicas.iter().zip(entry.elements("replicas")) {
+        upstream(&at, replica, &names, problems);
+    }
     let fronted: Vec<&str> = names.iter().copied().collect();
     for (pooler, at) in target.poolers.iter().zip(entry.elements("poolers")) {
         node(&at, pooler, problems);
         named(&at, "pooler", pooler, &mut names, problems);
-        not_for(&at, "a pooler", &["use"], problems);
+        not_for(&at, "a pooler", OF_REPLICAS, problems);
         kind(&at, pooler, problems);
         if let Some(fronts) = &pooler.fronts
             && !fronted.contains(&fronts.as_str())
@@ -73,6 +87,35 @@ fn is_plain(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn upstream(
+    at: &Entry<'_>,
+    replica: &TargetNode,
+    names: &BTreeSet<&str>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let Some(wanted) = replica.upstream.as_deref() else {
+        return;
+    };
+    let own = replica.name.as_deref() == Some(wanted);
+    if names.contains(wanted) && !own {
+        return;
+    }
+    let others = names
+        .iter()
+        .copied()
+        .filter(|name| replica.name.as_deref() != Some(*name));
+    let help = suggest::nearest(wanted, others).map_or_else(
+        || "write `primary`, or the name of another replica of this target".to_owned(),
+        |found| format!("did you mean `{found}`?"),
+    );
+    let message = if own {
+        "a replica cannot receive from itself".to_owned()
+    } else {
+        format!("this target has no node `{wanted}`")
+    };
+    problems.push(at.error("upstream", message, "unknown node").help(help));
 }
 
 fn kind(at: &Entry<'_>, pooler: &TargetNode, problems: &mut Vec<Diagnostic>) {
@@ -128,7 +171,11 @@ fn named<'a>(
 fn not_for(at: &Entry<'_>, what: &str, keys: &[&str], problems: &mut Vec<Diagnostic>) {
     for key in keys {
         if at.gives(key) {
-            let owner = if *key == "use" { "replicas" } else { "poolers" };
+            let owner = if OF_REPLICAS.contains(key) {
+                "replicas"
+            } else {
+                "poolers"
+            };
             problems.push(
                 at.key_error(key, format!("{what} has no `{key}`"), "")
                     .help(format!("`{key}` is for {owner}; remove it here")),

@@ -12,6 +12,7 @@ pub mod n_plus_one;
 pub mod outcome;
 pub mod pool;
 pub mod queries;
+pub mod replication;
 pub mod schedule;
 pub mod snapshots;
 pub mod sql;

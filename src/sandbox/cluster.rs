@@ -62,6 +62,7 @@ struct StandbyOf<'a> {
     primary: &'a Cluster,
     name: String,
     slot: Option<String>,
+    upstream: Option<String>,
 }
 
 impl fmt::Debug for Builder<'_> {
@@ -141,6 +142,15 @@ impl Builder<'_> {
         self
     }
 
+    /// Streams from this standby instead of the primary that it is copied from: a cascade. Means nothing for a primary.
+    #[must_use]
+    pub fn through(mut self, upstream: &Cluster) -> Self {
+        if let Some(standby) = &mut self.standby_of {
+            standby.upstream = Some(upstream.conninfo(&standby.name));
+        }
+        self
+    }
+
     /// Returns the binaries that the server will be started from.
     pub fn install(&self) -> &PgInstall {
         &self.install
@@ -212,7 +222,11 @@ impl Builder<'_> {
             cluster.home.dir().display().to_string(),
         );
         if let Some(standby) = &self.standby_of {
-            settings.insert("primary_conninfo", standby.primary.conninfo(&standby.name));
+            let conninfo = match &standby.upstream {
+                Some(conninfo) => conninfo.clone(),
+                None => standby.primary.conninfo(&standby.name),
+            };
+            settings.insert("primary_conninfo", conninfo);
             if let Some(slot) = &standby.slot {
                 settings.insert("primary_slot_name", slot.clone());
             }
@@ -303,6 +317,7 @@ impl Cluster {
                 primary: self,
                 name: name.to_owned(),
                 slot: None,
+                upstream: None,
             }),
             ..Self::builder(&self.install)
         }

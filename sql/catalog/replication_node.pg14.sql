@@ -1,0 +1,42 @@
+-- The server as a node of a replication tree: its part, its timeline by the name of its WAL file, its settings, and
+-- who waits for synchronous replicas. The timeline of pg_control would be that of the last checkpoint.
+select
+    s.system_identifier::pg_catalog.text as system_identifier,
+    pg_catalog.current_setting('server_version') as version,
+    current_user::pg_catalog.text as role,
+    pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'usage') as reads_all_stats,
+    pg_catalog.pg_is_in_recovery() as in_recovery,
+    case
+        when not pg_catalog.pg_is_in_recovery()
+            then pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 1, 8)
+    end as timeline_hex,
+    case
+        when pg_catalog.pg_is_in_recovery()
+            then
+                extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::pg_catalog.float8
+    end as commit_age,
+    case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_is_wal_replay_paused() end as pause_requested,
+    case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_get_wal_replay_pause_state() end as pause_state,
+    b.setting::pg_catalog.int8 as segment_bytes,
+    r.setting::pg_catalog.int8 as status_interval_s,
+    a.setting::pg_catalog.int8 as apply_delay_ms,
+    pg_catalog.current_setting('restore_command') <> '' as restores,
+    pg_catalog.current_setting('hot_standby_feedback') = 'on' as feedback,
+    pg_catalog.current_setting('synchronous_standby_names') as synchronous_names,
+    k.setting::pg_catalog.int8 as slot_keep_mb,
+    (
+        select pg_catalog.count(*)
+        from pg_catalog.pg_stat_activity as w
+        where w.wait_event = 'SyncRep'
+    ) as sync_waiting,
+    (
+        select extract(epoch from pg_catalog.max(pg_catalog.clock_timestamp() - w.query_start))::pg_catalog.float8
+        from pg_catalog.pg_stat_activity as w
+        where w.wait_event = 'SyncRep'
+    ) as sync_waiting_s
+from pg_catalog.pg_control_system() as s
+inner join pg_catalog.pg_settings as b on b.name = 'wal_segment_size'
+inner join pg_catalog.pg_settings as r on r.name = 'wal_receiver_status_interval'
+inner join pg_catalog.pg_settings as a on a.name = 'recovery_min_apply_delay'
+inner join pg_catalog.pg_settings as k on k.name = 'max_slot_wal_keep_size'
+order by 1;

@@ -1,0 +1,375 @@
+//! Whole trees, without a server.
+
+use proptest::prelude::*;
+
+use super::lag::Basis;
+use super::state::State;
+use super::tree::{Node, Tree, tree};
+use crate::checks::judge::{Reading, Severity};
+use crate::checks::known::Known;
+use crate::checks::reason::Reason;
+use crate::sample::replication::lsn::Lsn;
+use crate::sample::replication::model::{
+    Conflicts, Cut, Declared, Facts, NodeRow, NodeSample, Position, Receiver, Sample, Sender,
+    Silence, SilenceKind, Slot, Subscription,
+};
+
+const END: u64 = 0x1_0001_0000;
+
+fn facts(in_recovery: bool, at: u64) -> Facts {
+    Facts {
+        position: Position {
+            clock: 0.0,
+            in_recovery,
+            flushed: (!in_recovery).then_some(Lsn(at)),
+            received: in_recovery.then_some(Lsn(at)),
+            replayed: in_recovery.then_some(Lsn(at)),
+        },
+        clock_offset: Some((0.0, 0.001)),
+        node: NodeRow {
+            version_num: 180_004,
+            reads_all_stats: true,
+            system_identifier: "7".to_owned(),
+            timeline: (!in_recovery).then_some(1),
+            paused: in_recovery.then_some(false),
+            segment_bytes: 16 << 20,
+            status_interval_s: 10,
+            slot_keep_mb: -1,
+            ..NodeRow::default()
+        },
+        senders: Vec::new(),
+        receiver: in_recovery.then(|| Receiver {
+            pid: Some(9),
+            status: Some("streaming".to_owned()),
+            timeline: Some(1),
+            sender_end: Some(Lsn(at)),
+            message_age_s: Some(1.0),
+            ..Receiver::default()
+        }),
+        slots: Vec::new(),
+        subscriptions: Vec::new(),
+        conflicts: Conflicts::default(),
+        holders: Vec::new(),
+    }
+}
+
+fn sender(name: &str, replayed: u64) -> Sender {
+    Sender {
+        pid: 5,
+        application_name: Some(name.to_owned()),
+        state: Some("streaming".to_owned()),
+        sent: Some(Lsn(END)),
+        written: Some(Lsn(END)),
+        flushed: Some(Lsn(END)),
+        replayed: Some(Lsn(replayed)),
+        sync_priority: Some(0),
+        sync_state: Some("async".to_owned()),
+        reply_age_s: Some(1.0),
+        ..Sender::default()
+    }
+}
+
+fn node(name: &str, facts: Result<Facts, Silence>) -> NodeSample {
+    NodeSample {
+        declared: Declared {
+            name: name.to_owned(),
+            replica: name != "primary",
+            required: true,
+            ..Declared::default()
+        },
+        facts,
+    }
+}
+
+fn gone() -> Silence {
+    Silence {
+        kind: SilenceKind::NotConnected,
+        message: "no answer".to_owned(),
+    }
+}
+
+/// A primary that lists `menu`, and `menu` itself.
+fn pair(replica: Result<Facts, Silence>, listed: Option<Sender>) -> Sample {
+    let mut primary = facts(false, END);
+    primary.senders.extend(listed);
+    Sample {
+        nodes: vec![node("primary", Ok(primary)), node("menu", replica)],
+        cut: Some(Cut {
+            before: Lsn(END),
+            after: Lsn(END),
+            seconds: 0.002,
+        }),
+        ..Sample::default()
+    }
+}
+
+fn menu(tree: &Tree) -> &Node {
+    let found = tree.nodes.iter().find(|node| node.name == "menu");
+    found.unwrap()
+}
+
+fn codes(tree: &Tree) -> Vec<(Severity, &str)> {
+    let all = tree.findings.iter();
+    all.map(|finding| (finding.severity, finding.code))
+        .collect()
+}
+
+#[test]
+fn equal_positions_are_no_lag_only_while_the_replica_receives() {
+    let fine = tree(&pair(Ok(facts(true, END)), Some(sender("menu", END))));
+    let lag = *menu(&fine).lag.value().unwrap();
+    assert_eq!((lag.high_s, lag.basis), (Some(0.0), Basis::LsnEqual));
+    assert!(fine.findings.is_empty(), "{:?}", fine.findings);
+
+    let mut cut_off = facts(true, END);
+    cut_off.receiver = None;
+    let cut_off = tree(&pair(Ok(cut_off), None));
+    assert_eq!(menu(&cut_off).lag, Known::Unknown(Reason::NoSample));
+    assert_eq!(codes(&cut_off), [(Severity::Critical, "not_streaming")]);
+}
+
+#[test]
+fn the_age_of_the_last_commit_is_never_taken_for_a_lag() {
+    let mut idle = facts(true, END);
+    idle.node.commit_age_s = Some(86_400.0);
+    let with_primary = tree(&pair(Ok(idle.clone()), Some(sender("menu", END))));
+    assert_eq!(menu(&with_primary).lag.value().unwrap().high_s, Some(0.0));
+    // Alone and behind by WAL that holds no commit: not more than that, and perhaps nothing.
+    idle.position.received = Some(Lsn(END + 100));
+    let alone = Sample {
+        nodes: vec![node("menu", Ok(idle))],
+        ..Sample::default()
+    };
+    let alone = tree(&alone);
+    let lag = *menu(&alone).lag.value().unwrap();
+    assert_eq!((lag.low_s, lag.basis), (0.0, Basis::CommitTime));
+    let measured = super::measured("main", &alone);
+    let reading = measured
+        .iter()
+        .find(|one| one.metric == "replica.visible_lag");
+    let expected = Reading::Between {
+        low: 0.0,
+        high: 86_400.0,
+    };
+    assert_eq!(reading.unwrap().reading, expected);
+}
+
+#[test]
+fn a_gap_over_the_border_of_the_halves_is_true() {
+    let behind = tree(&pair(
+        Ok(facts(true, 0xFFFF_0000)),
+        Some(sender("menu", 0xFFFF_0000)),
+    ));
+    let gap = *menu(&behind).gaps.replay.value().unwrap();
+    assert_eq!((gap.low, gap.high), (131_072, 131_072));
+    // Behind, and the column is empty: that is not zero.
+    assert_eq!(menu(&behind).lag, Known::Unknown(Reason::NoSample));
+}
+
+#[test]
+fn a_replica_that_stopped_reporting_is_frozen_and_its_old_figures_do_not_count() {
+    let mut old = sender("menu", END - 500);
+    old.replay_lag_s = Some(0.0004);
+    old.reply_age_s = Some(30.0);
+    let frozen = tree(&pair(Err(gone()), Some(old)));
+    assert_eq!(menu(&frozen).state, Known::Value(State::Frozen));
+    assert!(menu(&frozen).lag.value().is_none());
+    assert_eq!(
+        codes(&frozen),
+        [
+            (Severity::Critical, "not_connected"),
+            (Severity::Warning, "frozen")
+        ]
+    );
+}
+
+#[test]
+fn paused_replay_is_critical_once_something_waits() {
+    for (at, severity) in [(END, Severity::Warning), (END - 1, Severity::Critical)] {
+        let mut paused = facts(true, at);
+        paused.node.paused = Some(true);
+        let tree = tree(&pair(Ok(paused), Some(sender("menu", at))));
+        assert_eq!(codes(&tree), [(severity, "replay_paused")]);
+    }
+}
+
+#[test]
+fn without_the_right_nothing_is_fine_and_nothing_is_broken() {
+    let mut sample = pair(
+        Err(gone()),
+        Some(Sender {
+            pid: 5,
+            application_name: Some("menu".to_owned()),
+            ..Sender::default()
+        }),
+    );
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.node.reads_all_stats = false;
+        facts.node.role = "app".to_owned();
+        facts.node.synchronous_names = "menu".to_owned();
+    }
+    let tree = tree(&sample);
+    assert_eq!(menu(&tree).state, Known::Unknown(Reason::NoPrivilege));
+    assert_eq!(menu(&tree).lag, Known::Unknown(Reason::NoPrivilege));
+    assert_eq!(
+        codes(&tree),
+        [
+            (Severity::Critical, "not_connected"),
+            (Severity::Warning, "no_privilege")
+        ]
+    );
+    assert_eq!(tree.findings[1].fix, "grant pg_monitor to app;");
+}
+
+#[test]
+fn two_writers_of_one_cluster_come_first() {
+    let mut promoted = facts(false, END + 5);
+    promoted.node.timeline = Some(2);
+    let tree = tree(&pair(Ok(promoted), None));
+    assert_eq!(codes(&tree)[0], (Severity::Critical, "split_brain"));
+    assert_eq!(menu(&tree).role, "primary");
+}
+
+#[test]
+fn a_synchronous_name_that_nobody_has_is_critical() {
+    let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.node.synchronous_names = "FIRST 1 (ghost)".to_owned();
+        facts.node.sync_waiting = 2;
+    }
+    let tree = tree(&sample);
+    assert_eq!(codes(&tree), [(Severity::Critical, "sync_unsatisfied")]);
+    assert!(tree.findings[0].text.contains("2 commits wait"));
+}
+
+#[test]
+fn a_lost_slot_is_critical_and_shows_no_bytes() {
+    let slot = |status: &str, safe: Option<i64>| Slot {
+        name: "s".to_owned(),
+        kind: "physical".to_owned(),
+        active: true,
+        restart: Some(Lsn(END - 7)),
+        wal_status: Some(status.to_owned()),
+        safe_bytes: safe,
+        ..Slot::default()
+    };
+    for (slot, expected) in [
+        (slot("lost", None), Some((Severity::Critical, "slot_lost"))),
+        (
+            slot("unreserved", Some(0)),
+            Some((Severity::Critical, "slot_unreserved")),
+        ),
+        (slot("reserved", Some(32 << 20)), None),
+        (
+            slot("reserved", Some((32 << 20) - 1)),
+            Some((Severity::Warning, "slot_low")),
+        ),
+        (slot("reserved", None), None),
+    ] {
+        let lost = slot.wal_status.as_deref() == Some("lost");
+        let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+        if let Ok(facts) = &mut sample.nodes[0].facts {
+            facts.node.slot_keep_mb = 64;
+            facts.slots.push(slot);
+        }
+        let tree = tree(&sample);
+        assert_eq!(codes(&tree).first().copied(), expected);
+        let top = tree
+            .nodes
+            .iter()
+            .find(|node| node.role == "primary")
+            .unwrap();
+        let kept = top.slots.value().unwrap()[0].retained_bytes;
+        assert_eq!(kept.value().copied(), (!lost).then_some(7));
+    }
+}
+
+#[test]
+fn a_subscription_that_nobody_applies_is_critical_however_small_the_gap() {
+    for (enabled, errors, expected) in [
+        (true, Some(4), Some("apply_failing")),
+        (true, None, Some("apply_failing")),
+        (false, Some(0), Some("subscription_disabled")),
+    ] {
+        let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+        if let Ok(facts) = &mut sample.nodes[0].facts {
+            facts.subscriptions.push(Subscription {
+                name: "sub".to_owned(),
+                enabled,
+                apply_errors: errors,
+                ..Subscription::default()
+            });
+        }
+        let tree = tree(&sample);
+        assert_eq!(codes(&tree).first().map(|(_, code)| *code), expected);
+    }
+}
+
+#[test]
+fn a_cascade_is_compared_with_the_primary_and_stands_below_its_upstream() {
+    let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[1].facts {
+        facts.senders.push(sender("olap", END - 10));
+    }
+    sample.nodes.push(node("olap", Ok(facts(true, END - 10))));
+    let tree = tree(&sample);
+    let olap = tree.nodes.last().unwrap();
+    assert_eq!(olap.path, ["primary", "menu", "olap"]);
+    assert_eq!(olap.gaps.replay.value().unwrap().low, 10);
+}
+
+#[test]
+fn base_backups_and_receivers_of_decoded_changes_are_no_replicas() {
+    let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        let mut backup = sender("pg_basebackup", 0);
+        backup.state = Some("backup".to_owned());
+        let mut logical = sender("sub", END);
+        logical.slot_type = Some("logical".to_owned());
+        facts.senders.extend([backup, logical]);
+    }
+    let tree = tree(&sample);
+    let roles: Vec<&str> = tree.nodes.iter().map(|node| node.role).collect();
+    assert_eq!(roles, ["primary", "replica", "backup", "logical"]);
+    let measured = super::measured("main", &tree);
+    let lags = measured
+        .iter()
+        .filter(|one| one.metric == "replica.visible_lag");
+    assert_eq!(lags.count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn every_replica_has_a_lag_or_a_reason_and_none_that_is_behind_shows_zero_by_position(
+        at in 0..=END,
+        listed: bool,
+        receives: bool,
+        connected: bool,
+        column in proptest::option::of(0.0..10.0_f64),
+        reply in 0.0..100.0_f64,
+    ) {
+        let mut own = facts(true, at);
+        if !receives {
+            own.receiver = None;
+        }
+        let row = listed.then(|| Sender {
+            replay_lag_s: column,
+            reply_age_s: Some(reply),
+            ..sender("menu", at)
+        });
+        let tree = tree(&pair(if connected { Ok(own) } else { Err(gone()) }, row));
+        if let Known::Value(lag) = menu(&tree).lag {
+            let zero = lag.high_s == Some(0.0);
+            prop_assert!(!zero || at == END || column == Some(0.0));
+            prop_assert!(lag.low_s >= 0.0 && lag.high_s.is_none_or(|high| high >= lag.low_s));
+            prop_assert!(reply <= 21.0 || lag.basis != Basis::Column);
+            prop_assert!(receives || !connected);
+        }
+        if let Known::Value(gap) = menu(&tree).gaps.replay {
+            prop_assert_eq!(gap.low, END - at);
+        }
+        // No state is without a row of findings unless it receives.
+        let fine = menu(&tree).state.value().is_some_and(|state| state.receives());
+        prop_assert!(fine || !tree.findings.is_empty());
+    }
+}

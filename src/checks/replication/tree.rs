@@ -1,0 +1,703 @@
+//! The tree: which node receives from which, and what is known of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::findings::{Finding, findings};
+use super::lag::{self, Gap, Lag, gap, visible};
+use super::slots::{SlotView, slots};
+use super::state::{self, State, UpstreamAsked, state};
+use super::sync_names::{self, Wanted};
+use crate::checks::known::Known;
+use crate::checks::reason::Reason;
+use crate::sample::replication::lsn::Lsn;
+use crate::sample::replication::model::{
+    Conflicts, Cut, Facts, Followed, Holder, NodeSample, Receiver, Sample, Sender,
+};
+
+/// The whole tree of one target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tree {
+    /// Upstreams before those that receive from them.
+    pub nodes: Vec<Node>,
+    /// Everything that is wrong or cannot be told, worst first.
+    pub findings: Vec<Finding>,
+    /// Bytes of WAL that the primary wrote while the nodes were asked; `None`: no primary answered.
+    pub cut_bytes: Option<u64>,
+    /// Seconds that this took.
+    pub cut_s: Option<f64>,
+    /// The replica that positions are compared with because no primary answered.
+    pub compared_with: Option<String>,
+    /// Whether a commit was made and waited for.
+    pub probed: bool,
+    /// Why not.
+    pub passive_because: Option<String>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// Its name: as declared, or its `application_name`.
+    pub name: String,
+    /// Names from the top of the tree down to this one.
+    pub path: Vec<String>,
+    /// Whether it is declared, or only seen by its upstream.
+    pub declared: bool,
+    /// Whether it must be there.
+    pub required: bool,
+    /// `primary`, `replica`, `logical`, `backup`.
+    pub role: &'static str,
+    /// In which state it is.
+    pub state: Known<State>,
+    /// `async`, `potential`, `sync`, `quorum`.
+    pub sync: Known<String>,
+    /// Server version.
+    pub version: Known<String>,
+    /// Why it did not answer.
+    pub silence: Option<String>,
+    /// Timeline.
+    pub timeline: Known<u32>,
+    /// Positions.
+    pub positions: Positions,
+    /// The same as bytes behind the primary.
+    pub gaps: Gaps,
+    /// How long a commit takes to be visible there.
+    pub lag: Known<Lag>,
+    /// The same without the delay that is declared, or set on the server.
+    pub lag_beyond_delay: Known<Lag>,
+    /// `recovery_min_apply_delay`, or what is declared, in seconds.
+    pub apply_delay_s: Known<f64>,
+    /// Whether replay is paused: `not paused`, `pause requested`, `paused`.
+    pub pause: Known<String>,
+    /// Status of the process that receives.
+    pub receiver: Known<String>,
+    /// Age of the last message that it got, in seconds.
+    pub message_age_s: Known<f64>,
+    /// Age of the last reply that its upstream got, in seconds, as far as the clocks are known.
+    pub reply_age_s: Known<f64>,
+    /// What its clock is ahead of the primary's, in seconds.
+    pub clock_offset_s: Known<f64>,
+    /// By how much this may be wrong.
+    pub clock_error_s: Known<f64>,
+    /// Slot by which it receives.
+    pub slot: Option<String>,
+    /// `hot_standby_feedback`.
+    pub feedback: Known<bool>,
+    /// Queries that replay cancelled.
+    pub conflicts: Known<Conflicts>,
+    /// What holds back xmin on it, oldest first.
+    pub holders: Known<Vec<Holder>>,
+    /// Its slots.
+    pub slots: Known<Vec<SlotView>>,
+    /// What it applies.
+    pub subscriptions: Known<Vec<SubscriptionView>>,
+    /// What its `synchronous_standby_names` asks for.
+    pub synchronous: Known<Option<Wanted>>,
+    /// Sessions that wait for synchronous replicas.
+    pub sync_waiting: Known<i64>,
+    /// Labels for rules.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Positions of a replica.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Positions {
+    /// Sent to it.
+    pub sent: Known<Lsn>,
+    /// Written there.
+    pub write: Known<Lsn>,
+    /// Flushed there.
+    pub flush: Known<Lsn>,
+    /// Replayed there; of a primary: its own end.
+    pub replay: Known<Lsn>,
+}
+
+/// Bytes behind the primary.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gaps {
+    /// Not sent.
+    pub sent: Known<Gap>,
+    /// Not written.
+    pub write: Known<Gap>,
+    /// Not flushed.
+    pub flush: Known<Gap>,
+    /// Not replayed.
+    pub replay: Known<Gap>,
+}
+
+/// A subscription and how it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SubscriptionView {
+    /// Its name.
+    pub name: String,
+    /// Its database.
+    pub database: String,
+    /// `applying`, `disabled`, `apply_failing`, `not_applying`.
+    pub state: &'static str,
+    /// Received.
+    pub received: Option<Lsn>,
+    /// Age of the last message, in seconds.
+    pub message_age_s: Option<f64>,
+    /// Times that applying failed.
+    pub apply_errors: Known<i64>,
+    /// Times that a first copy failed.
+    pub sync_errors: Known<i64>,
+    /// Conflicts.
+    pub conflicts: Known<i64>,
+}
+
+/// A row of a sender and the node that shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed<'a> {
+    upstream: usize,
+    pub(super) sender: &'a Sender,
+}
+
+/// Builds the tree of a sample.
+pub fn tree(sample: &Sample) -> Tree {
+    let listed: Vec<Listed<'_>> = sample
+        .nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(upstream, node)| Some((upstream, node.facts.as_ref().ok()?)))
+        .flat_map(|(upstream, facts)| {
+            let all = facts.senders.iter();
+            all.map(move |sender| Listed { upstream, sender })
+        })
+        .collect();
+    let mut taken = BTreeSet::new();
+    let matched: Vec<Option<usize>> = (sample.nodes.iter().enumerate())
+        .map(|(at, node)| {
+            let found = best(sample, &listed, &taken, at, node)?;
+            taken.insert(found);
+            Some(found)
+        })
+        .collect();
+    let builder = Builder {
+        sample,
+        top: sample
+            .nodes
+            .iter()
+            .position(|node| is_primary(node) == Some(true)),
+        listed: &listed,
+        matched: &matched,
+        reference: Reference::of(sample),
+    };
+    let mut nodes: Vec<Node> = (0..sample.nodes.len())
+        .map(|at| builder.declared(at))
+        .collect();
+    let mut names: BTreeSet<String> = nodes.iter().map(|node| node.name.clone()).collect();
+    for (place, one) in listed.iter().enumerate() {
+        if !taken.contains(&place) {
+            nodes.push(builder.discovered(*one, &mut names));
+        }
+    }
+    // A path sorts behind that of its upstream.
+    nodes.sort_by(|a, b| a.path.cmp(&b.path));
+    let findings = findings(sample, &nodes);
+    Tree {
+        findings,
+        cut_bytes: sample.cut.map(|cut| cut.before.behind(cut.after)),
+        cut_s: sample.cut.map(|cut| cut.seconds),
+        compared_with: (builder.reference.stand_in)
+            .and_then(|at| upstream_name(sample, at))
+            .map(str::to_owned),
+        probed: sample.probe.is_some(),
+        passive_because: sample.passive_because.clone(),
+        nodes,
+    }
+}
+
+fn is_primary(node: &NodeSample) -> Option<bool> {
+    let facts = node.facts.as_ref().ok()?;
+    Some(!facts.position.in_recovery)
+}
+
+/// Finds the row by which an upstream shows a declared replica: by the slot that it uses, then by its name.
+fn best(
+    sample: &Sample,
+    listed: &[Listed<'_>],
+    taken: &BTreeSet<usize>,
+    at: usize,
+    node: &NodeSample,
+) -> Option<usize> {
+    if is_primary(node).unwrap_or(!node.declared.replica) {
+        return None;
+    }
+    let receiver = node
+        .facts
+        .as_ref()
+        .ok()
+        .and_then(|facts| facts.receiver.as_ref());
+    let names = [
+        node.declared.app_name.as_deref(),
+        receiver.and_then(|receiver| receiver.application_name.as_deref()),
+        Some(node.declared.name.as_str()),
+    ];
+    let slot = receiver.and_then(|receiver| receiver.slot_name.as_deref());
+    let score = |one: &Listed<'_>| {
+        let sender = one.sender;
+        if one.upstream == at || sender.is_logical() || sender.is_backup() {
+            return 0;
+        }
+        let by_name = sender.application_name.as_deref().and_then(|name| {
+            names
+                .iter()
+                .position(|wanted| *wanted == Some(name))
+                .map(|place| 4 - place)
+        });
+        let by_slot = slot.is_some_and(|slot| sender.slot_name.as_deref() == Some(slot));
+        let own = node.declared.upstream.as_deref();
+        let there = own.is_some_and(|own| upstream_name(sample, one.upstream) == Some(own));
+        match (by_slot, by_name) {
+            (false, None) => 0,
+            (slot, name) => {
+                usize::from(slot) * 8 + name.unwrap_or_default() * 2 + usize::from(there)
+            }
+        }
+    };
+    (listed.iter().enumerate())
+        .filter(|(place, _)| !taken.contains(place))
+        .map(|(place, one)| (score(one), place))
+        .filter(|(score, _)| *score > 0)
+        .max_by_key(|(score, place)| (*score, usize::MAX - place))
+        .map(|(_, place)| place)
+}
+
+fn upstream_name(sample: &Sample, at: usize) -> Option<&str> {
+    sample.nodes.get(at).map(|node| node.declared.name.as_str())
+}
+
+/// What positions are compared with: the primary's, or where none answered, the end of the WAL that the first node
+/// has heard of.
+struct Reference {
+    cut: Option<Cut>,
+    /// The node that stands in for the primary.
+    stand_in: Option<usize>,
+}
+
+impl Reference {
+    fn of(sample: &Sample) -> Self {
+        if sample.cut.is_some() {
+            return Self {
+                cut: sample.cut,
+                stand_in: None,
+            };
+        }
+        let heard = |node: &NodeSample| {
+            let facts = node.facts.as_ref().ok()?;
+            let receiver = facts.receiver.as_ref();
+            let end = receiver.and_then(|receiver| receiver.sender_end);
+            end.max(facts.position.end())
+        };
+        let found = (sample.nodes.iter().enumerate())
+            .find_map(|(at, node)| heard(node).map(|end| (at, end)));
+        Self {
+            cut: found.map(|(_, end)| Cut {
+                before: end,
+                after: end,
+                seconds: 0.0,
+            }),
+            stand_in: found.map(|(at, _)| at),
+        }
+    }
+}
+
+struct Builder<'a> {
+    sample: &'a Sample,
+    reference: Reference,
+    top: Option<usize>,
+    listed: &'a [Listed<'a>],
+    matched: &'a [Option<usize>],
+}
+
+impl<'a> Builder<'a> {
+    fn listed_at(&self, at: usize) -> Option<Listed<'a>> {
+        let place = self.matched.get(at).copied().flatten()?;
+        self.listed.get(place).copied()
+    }
+
+    /// The upstream of a node: where it is listed, else what is declared, else the primary.
+    fn upstream(&self, at: usize) -> Option<usize> {
+        let node = self.sample.nodes.get(at)?;
+        if is_primary(node) == Some(true) || !self.is_replica(node) {
+            return None;
+        }
+        let found = self.listed_at(at).map(|one| one.upstream).or_else(|| {
+            match node.declared.upstream.as_deref() {
+                Some(name) => self
+                    .sample
+                    .nodes
+                    .iter()
+                    .position(|other| other.declared.name == name),
+                None => self
+                    .top
+                    .or_else(|| self.sample.nodes.iter().position(|o| !o.declared.replica)),
+            }
+        });
+        found.filter(|found| *found != at)
+    }
+
+    fn is_replica(&self, node: &NodeSample) -> bool {
+        is_primary(node).map_or(node.declared.replica, |primary| !primary)
+    }
+
+    fn path(&self, at: usize) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = Some(at);
+        // A circle of declared upstreams ends where it began.
+        while let Some(place) = next.filter(|place| seen.insert(*place)) {
+            if let Some(name) = upstream_name(self.sample, place) {
+                path.push(name.to_owned());
+            }
+            next = self.upstream(place);
+        }
+        path.reverse();
+        path
+    }
+
+    fn asked(&self, at: usize) -> Option<UpstreamAsked> {
+        let upstream = self.sample.nodes.get(self.upstream(at)?)?;
+        let facts = upstream.facts.as_ref().ok()?;
+        Some(if facts.node.reads_all_stats {
+            UpstreamAsked::Everything
+        } else {
+            UpstreamAsked::PidsOnly
+        })
+    }
+
+    /// Whether the receiver behind a row confirmed the probe; only the primary's rows were watched.
+    fn confirmed(&self, one: Listed<'_>) -> Option<bool> {
+        if Some(one.upstream) != self.top {
+            return None;
+        }
+        let probe = self.sample.probe.as_ref()?;
+        probe.confirmed.get(&one.sender.pid).copied()
+    }
+
+    fn declared(&self, at: usize) -> Node {
+        let Some(node) = self.sample.nodes.get(at) else {
+            return blank(String::new());
+        };
+        let facts = node.facts.as_ref();
+        let listed = self.listed_at(at);
+        let sender = listed.map(|one| one.sender);
+        let name = &node.declared.name;
+        let followed = (self.sample.probe.as_ref()).and_then(|probe| probe.replayed.get(name));
+        let interval_s = facts.map_or(10.0, |facts| facts.node.status_interval_s as f64);
+        let offset_s = facts
+            .ok()
+            .and_then(|facts| facts.clock_offset)
+            .map_or(0.0, |(offset, _)| offset);
+        let state = if !self.is_replica(node) && facts.is_err() {
+            Known::Unknown(facts.err().map_or(Reason::NotConnected, state::reason))
+        } else {
+            state(state::Inputs {
+                facts,
+                sender,
+                upstream_asked: self.asked(at),
+                confirmed: listed.and_then(|one| self.confirmed(one)),
+                replayed_probe: matches!(followed, Some(Followed::Seen { .. })),
+                interval_s,
+                offset_s,
+            })
+        };
+        let facts = facts.ok();
+        let mut out = self.by_upstream(sender, facts);
+        out.name.clone_from(name);
+        out.path = self.path(at);
+        out.declared = true;
+        out.required = node.declared.required;
+        out.role = if self.is_replica(node) {
+            "replica"
+        } else {
+            "primary"
+        };
+        out.silence = (node.facts.as_ref().err()).map(|silence| silence.message.clone());
+        out.labels.clone_from(&node.declared.labels);
+        let reason = (node.facts.as_ref().err()).map_or(Reason::NoSample, state::reason);
+        self.by_itself(&mut out, facts, reason);
+        out.state = state;
+        if out.role == "primary" {
+            self.as_primary(&mut out, facts, reason);
+        } else {
+            out.lag = visible(lag::Inputs {
+                facts,
+                sender,
+                // What a replica heard of is no measure of how late it is itself.
+                cut: self
+                    .reference
+                    .cut
+                    .filter(|_| self.reference.stand_in != Some(at)),
+                followed,
+                state: &out.state,
+                interval_s,
+                offset_s,
+            });
+            let set = facts.map(|facts| facts.node.apply_delay_ms);
+            let delay_ms = set.or(node.declared.apply_delay_ms);
+            out.apply_delay_s =
+                Known::from_option(delay_ms, reason).map(|delay_ms| delay_ms as f64 / 1_000.0);
+            let delay_s = out.apply_delay_s.value().copied().unwrap_or_default();
+            out.lag_beyond_delay = out.lag.map(|lag| lag.beyond(delay_s));
+        }
+        out
+    }
+
+    fn as_primary(&self, out: &mut Node, facts: Option<&Facts>, reason: Reason) {
+        out.lag = Known::Unknown(Reason::NoSample);
+        out.lag_beyond_delay = out.lag;
+        let end = facts.and_then(|facts| facts.position.flushed);
+        out.positions.replay = Known::from_option(end, reason);
+        for gap in [
+            &mut out.gaps.sent,
+            &mut out.gaps.write,
+            &mut out.gaps.flush,
+            &mut out.gaps.replay,
+        ] {
+            *gap = Known::Unknown(Reason::NoSample);
+        }
+    }
+
+    /// What an upstream shows; where the replica itself answered, its own positions count.
+    fn by_upstream(&self, sender: Option<&Sender>, facts: Option<&Facts>) -> Node {
+        let mut out = blank(String::new());
+        let unseen = match sender {
+            Some(sender) if sender.state.is_none() => Reason::NoPrivilege,
+            Some(_) => Reason::NoSample,
+            None => Reason::NotConnected,
+        };
+        let of = |field: fn(&Sender) -> Option<Lsn>| sender.and_then(field);
+        let own = facts.filter(|facts| facts.position.in_recovery);
+        let received = own.and_then(|facts| facts.position.received);
+        let sent = of(|sender| sender.sent);
+        let write = of(|sender| sender.written).max(received);
+        let flush = of(|sender| sender.flushed).max(received);
+        let replay = match own {
+            Some(facts) => facts.position.replayed,
+            None => of(|sender| sender.replayed),
+        };
+        let cut = self.reference.cut;
+        out.positions = Positions {
+            sent: Known::from_option(sent, unseen),
+            write: Known::from_option(write, unseen),
+            flush: Known::from_option(flush, unseen),
+            replay: Known::from_option(replay, unseen),
+        };
+        out.gaps = Gaps {
+            sent: gap(sent, cut, unseen),
+            write: gap(write, cut, unseen),
+            flush: gap(flush, cut, unseen),
+            replay: gap(replay, cut, unseen),
+        };
+        out.sync = Known::from_option(sender.and_then(|sender| sender.sync_state.clone()), unseen);
+        let offset = facts.and_then(|facts| facts.clock_offset);
+        out.reply_age_s = Known::from_option(sender.and_then(|sender| sender.reply_age_s), unseen)
+            .map(|age| (age + offset.map_or(0.0, |(offset, _)| offset)).max(0.0));
+        out.slot = sender.and_then(|sender| sender.slot_name.clone());
+        out
+    }
+
+    fn by_itself(&self, out: &mut Node, facts: Option<&Facts>, reason: Reason) {
+        let receiver = facts.and_then(|facts| facts.receiver.as_ref());
+        let standby = facts.filter(|facts| facts.position.in_recovery);
+        out.version = Known::from_option(facts.map(|facts| facts.node.version.clone()), reason);
+        out.timeline = timeline(facts, receiver, reason);
+        out.pause = Known::from_option(standby.and_then(pause), reason);
+        let hidden = match receiver {
+            Some(receiver) if receiver.status.is_none() => Reason::NoPrivilege,
+            _ => reason,
+        };
+        let status = receiver.and_then(|receiver| receiver.status.clone());
+        out.receiver = match (standby, receiver) {
+            (Some(_), None) => Known::Value("none".to_owned()),
+            _ => Known::from_option(status, hidden),
+        };
+        let age = receiver.and_then(|receiver| receiver.message_age_s);
+        out.message_age_s = Known::from_option(age, hidden);
+        let offset = facts.and_then(|facts| facts.clock_offset);
+        out.clock_offset_s = Known::from_option(offset.map(|(offset, _)| offset), reason);
+        out.clock_error_s = Known::from_option(offset.map(|(_, error)| error), reason);
+        if out.slot.is_none() {
+            out.slot = receiver.and_then(|receiver| receiver.slot_name.clone());
+        }
+        out.feedback = Known::from_option(standby.map(|facts| facts.node.feedback), reason);
+        out.conflicts = Known::from_option(standby.map(|facts| facts.conflicts.clone()), reason);
+        out.holders = Known::from_option(facts.map(|facts| facts.holders.clone()), reason);
+        out.slots = Known::from_option(
+            facts.map(|facts| slots(facts, self.sample.wal_rate)),
+            reason,
+        );
+        out.subscriptions = Known::from_option(facts.map(subscriptions), reason);
+        let writes = facts.filter(|facts| !facts.position.in_recovery);
+        out.synchronous = Known::from_option(
+            writes.map(|facts| sync_names::parse(&facts.node.synchronous_names)),
+            reason,
+        );
+        out.sync_waiting = match writes {
+            Some(facts) if !facts.node.reads_all_stats => Known::Unknown(Reason::NoPrivilege),
+            writes => Known::from_option(writes.map(|facts| facts.node.sync_waiting), reason),
+        };
+    }
+
+    /// A receiver that is not declared.
+    fn discovered(&self, one: Listed<'_>, names: &mut BTreeSet<String>) -> Node {
+        let sender = one.sender;
+        let base = sender
+            .application_name
+            .clone()
+            .filter(|name| !name.is_empty())
+            .or_else(|| sender.client_address.clone())
+            .unwrap_or_else(|| format!("pid {}", sender.pid));
+        let name = if names.insert(base.clone()) {
+            base
+        } else {
+            let name = format!("{base} (pid {})", sender.pid);
+            names.insert(name.clone());
+            name
+        };
+        let mut out = self.by_upstream(Some(sender), None);
+        out.path = self.path(one.upstream);
+        out.path.push(name.clone());
+        out.name = name;
+        out.role = if sender.is_backup() {
+            "backup"
+        } else if sender.is_logical() {
+            "logical"
+        } else {
+            "replica"
+        };
+        let silence = crate::sample::replication::model::Silence {
+            kind: crate::sample::replication::model::SilenceKind::NotConnected,
+            message: String::new(),
+        };
+        out.state = state(state::Inputs {
+            facts: Err(&silence),
+            sender: Some(sender),
+            upstream_asked: None,
+            confirmed: self.confirmed(one),
+            replayed_probe: false,
+            interval_s: 10.0,
+            offset_s: 0.0,
+        });
+        if out.role == "replica" {
+            out.lag = visible(lag::Inputs {
+                facts: None,
+                sender: Some(sender),
+                cut: self.reference.cut,
+                followed: None,
+                state: &out.state,
+                interval_s: 10.0,
+                offset_s: 0.0,
+            });
+            out.lag_beyond_delay = out.lag;
+        }
+        out
+    }
+}
+
+fn timeline(facts: Option<&Facts>, receiver: Option<&Receiver>, reason: Reason) -> Known<u32> {
+    let Some(facts) = facts else {
+        return Known::Unknown(reason);
+    };
+    if !facts.position.in_recovery {
+        return Known::from_option(facts.node.timeline, reason);
+    }
+    match receiver {
+        Some(receiver) if receiver.status.is_none() => Known::Unknown(Reason::NoPrivilege),
+        receiver => Known::from_option(
+            receiver
+                .and_then(|receiver| receiver.timeline)
+                .and_then(|timeline| u32::try_from(timeline).ok()),
+            Reason::NoSample,
+        ),
+    }
+}
+
+/// The words exist from 14; before, a pause that is asked for counts as one.
+fn pause(facts: &Facts) -> Option<String> {
+    let words = || {
+        facts.node.paused.map(|paused| {
+            let word = if paused { "paused" } else { "not paused" };
+            word.to_owned()
+        })
+    };
+    facts.node.pause_state.clone().or_else(words)
+}
+
+fn subscriptions(facts: &Facts) -> Vec<SubscriptionView> {
+    // On a standby the catalog is that of the primary, which applies.
+    if facts.position.in_recovery {
+        return Vec::new();
+    }
+    (facts.subscriptions.iter())
+        .map(|one| SubscriptionView {
+            name: one.name.clone(),
+            database: one.database.clone(),
+            state: match (one.enabled, one.pid, one.apply_errors) {
+                (false, _, _) => "disabled",
+                // A process that has just been started again after an error has received nothing yet.
+                (true, Some(_), Some(1..)) if one.received.is_none() => "apply_failing",
+                (true, Some(_), _) => "applying",
+                (true, None, Some(1..)) => "apply_failing",
+                (true, None, _) => "not_applying",
+            },
+            received: one.received,
+            message_age_s: one.message_age_s,
+            apply_errors: Known::from_option(one.apply_errors, Reason::UnsupportedVersion),
+            sync_errors: Known::from_option(one.sync_errors, Reason::UnsupportedVersion),
+            conflicts: Known::from_option(one.conflicts, Reason::UnsupportedVersion),
+        })
+        .collect()
+}
+
+/// A node of which nothing is known yet.
+fn blank(name: String) -> Node {
+    fn unknown<T>() -> Known<T> {
+        Known::Unknown(Reason::NotDeclared)
+    }
+    Node {
+        name,
+        path: Vec::new(),
+        declared: false,
+        required: false,
+        role: "replica",
+        state: unknown(),
+        sync: unknown(),
+        version: unknown(),
+        silence: None,
+        timeline: unknown(),
+        positions: Positions {
+            sent: unknown(),
+            write: unknown(),
+            flush: unknown(),
+            replay: unknown(),
+        },
+        gaps: Gaps {
+            sent: unknown(),
+            write: unknown(),
+            flush: unknown(),
+            replay: unknown(),
+        },
+        lag: unknown(),
+        lag_beyond_delay: unknown(),
+        apply_delay_s: unknown(),
+        pause: unknown(),
+        receiver: unknown(),
+        message_age_s: unknown(),
+        reply_age_s: unknown(),
+        clock_offset_s: unknown(),
+        clock_error_s: unknown(),
+        slot: None,
+        feedback: unknown(),
+        conflicts: unknown(),
+        holders: unknown(),
+        slots: unknown(),
+        subscriptions: unknown(),
+        synchronous: unknown(),
+        sync_waiting: unknown(),
+        labels: BTreeMap::new(),
+    }
+}

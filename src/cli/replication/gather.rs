@@ -1,0 +1,269 @@
+//! What the commands of replication share: their nodes, one sample of them, the probe, Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::apply::probe;
+use crate::cli::context::{Context, Selected};
+use crate::cli::signals::watch_interrupts;
+use crate::conn::Settings;
+use crate::conn::failure::describe_error;
+use crate::conn::target::Node;
+use crate::failure::Failure;
+use crate::sample::replication::follow::{Mark, confirmed, replayed};
+use crate::sample::replication::model::{Declared, Facts, Followed, Probe, Sample};
+use crate::sample::replication::read::{
+    Linked, connect_all, primary, primary_end, primary_mut, read,
+};
+
+/// Which nodes are asked, and how long for.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct NodeArgs {
+    /// Ask this node of the target alone: `primary` or a replica's name; may be given again [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: Vec<String>,
+    /// Longest wait for a connection, and for each answer: 500ms, 2s
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub(super) node_timeout: Duration,
+}
+
+/// A node and how to reach it.
+pub(super) type Place = (Declared, Result<Settings, String>);
+
+/// Returns the nodes of a target, the primary first.
+///
+/// # Errors
+/// A setting that is wrong, or a node that is not declared.
+pub(super) fn places(
+    args: &NodeArgs,
+    context: &Context,
+    selected: &Selected,
+) -> anyhow::Result<Vec<Place>> {
+    let mut all = vec![Declared {
+        name: "primary".to_owned(),
+        required: true,
+        ..Declared::default()
+    }];
+    let Some(target) = &selected.target else {
+        let settings = context.settings(selected)?;
+        if !args.node.is_empty() {
+            return Err(Failure::usage("--node needs the target of a plan file").into());
+        }
+        all[0].name = "server".to_owned();
+        return Ok(vec![(all.remove(0), Ok(settings))]);
+    };
+    for replica in &target.replicas {
+        let mut labels = replica.labels.clone();
+        if let Some(usage) = &replica.usage {
+            labels.insert("use".to_owned(), usage.clone());
+        }
+        all.push(Declared {
+            name: replica.name.clone().unwrap_or_default(),
+            replica: true,
+            upstream: replica.upstream.clone(),
+            app_name: replica.app_name.clone(),
+            required: replica.required.unwrap_or(true),
+            apply_delay_ms: replica
+                .apply_delay
+                .and_then(|delay| i64::try_from(delay.0).ok()),
+            labels,
+        });
+    }
+    if let Some(unknown) = args
+        .node
+        .iter()
+        .find(|name| !all.iter().any(|node| node.name == **name))
+    {
+        let known: Vec<&str> = all.iter().map(|node| node.name.as_str()).collect();
+        return Err(
+            Failure::usage(format!("target {} has no node `{unknown}`", selected.name))
+                .hint(format!("its nodes: {}", known.join(", ")))
+                .into(),
+        );
+    }
+    all.into_iter()
+        .filter(|node| args.node.is_empty() || args.node.contains(&node.name))
+        .map(|declared| {
+            let node = if declared.replica {
+                Node::Replica(&declared.name)
+            } else {
+                Node::Primary
+            };
+            let settings = context.settings_of(selected, node)?;
+            Ok((declared, Ok(settings)))
+        })
+        .collect()
+}
+
+/// Whether a commit is made and waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Probing {
+    /// It is, and waited for this long.
+    For(Duration),
+    /// It is not: nothing is written.
+    Off,
+}
+
+/// Takes one sample of a target's nodes.
+pub(super) async fn gather(places: Vec<Place>, limit: Duration, probing: Probing) -> Sample {
+    let mut linked = connect_all(places, limit).await;
+    let mut sample = read(&mut linked, limit).await;
+    match probing {
+        Probing::Off => sample.passive_because = Some("--no-probe".to_owned()),
+        Probing::For(patience) => match probe_all(&mut linked, &sample, patience).await {
+            Ok(probe) => sample.probe = Some(probe),
+            Err(why) => sample.passive_because = Some(why),
+        },
+    }
+    sample
+}
+
+/// The same, and how much WAL the primary writes: over `window` from now on.
+pub(super) async fn gather_with_rate(
+    places: Vec<Place>,
+    limit: Duration,
+    window: Duration,
+) -> Sample {
+    let mut linked = connect_all(places, limit).await;
+    let before = primary_end(&linked, limit).await;
+    let started = Instant::now();
+    tokio::time::sleep(window).await;
+    let after = primary_end(&linked, limit).await;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut sample = read(&mut linked, limit).await;
+    sample.wal_rate = before
+        .zip(after)
+        .map(|(before, after)| before.behind(after) as f64 / seconds);
+    sample
+}
+
+/// Commits a probe and waits for it on every replica that can replay it.
+///
+/// # Errors
+/// Why nothing was written.
+async fn probe_all(
+    linked: &mut [Linked],
+    sample: &Sample,
+    patience: Duration,
+) -> Result<Probe, String> {
+    let writers = (sample.nodes.iter())
+        .filter_map(|node| node.facts.as_ref().ok())
+        .filter(|facts| !facts.position.in_recovery)
+        .count();
+    if writers != 1 {
+        return Err(match writers {
+            0 => "no primary answered, so there is nowhere to commit a probe".to_owned(),
+            _ => "several primaries answered: nothing is written to any".to_owned(),
+        });
+    }
+    let mark = mark(linked).await?;
+    let facts: BTreeMap<&str, &Facts> = (sample.nodes.iter())
+        .filter_map(|node| Some((node.declared.name.as_str(), node.facts.as_ref().ok()?)))
+        .collect();
+    let until = mark.done + patience;
+    let able: Vec<(&Linked, Duration)> = (linked.iter())
+        .filter_map(|one| {
+            let facts = facts.get(one.declared.name.as_str())?;
+            let delay = Duration::from_millis(facts.node.apply_delay_ms.unsigned_abs());
+            can_replay(facts).then_some((one, delay))
+        })
+        .collect();
+    let follow = join_all(able.into_iter().map(async |(one, delay)| {
+        let followed = follow(one, mark, until + delay).await;
+        (one.declared.name.clone(), followed)
+    }));
+    let watch = async {
+        match primary(linked) {
+            Some(session) => confirmed(session, mark, until).await,
+            None => BTreeMap::new(),
+        }
+    };
+    let (replayed, confirmed) = tokio::join!(follow, watch);
+    Ok(Probe {
+        lsn: mark.lsn,
+        replayed: replayed.into_iter().collect(),
+        confirmed,
+    })
+}
+
+/// What is paused or receives nothing is known to; waiting for it would only take time.
+fn can_replay(facts: &Facts) -> bool {
+    facts.position.in_recovery
+        && facts.node.paused != Some(true)
+        && (facts.receiver.is_some() || facts.node.restores)
+}
+
+/// Commits a probe.
+///
+/// # Errors
+/// Why nothing was written.
+pub(super) async fn mark(linked: &mut [Linked]) -> Result<Mark, String> {
+    match primary_mut(linked) {
+        Some(session) => probe::commit(session)
+            .await
+            .map_err(|error| format!("the probe was refused: {}", describe_error(&error))),
+        None => Err("no primary answered".to_owned()),
+    }
+}
+
+/// Waits until one node has replayed a mark.
+pub(super) async fn follow(one: &Linked, mark: Mark, until: Instant) -> Followed {
+    match &one.session {
+        Ok(session) => replayed(session, mark, until).await,
+        Err(silence) => Followed::Failed(silence.message.clone()),
+    }
+}
+
+/// Runs to the end, or to the first SIGINT or SIGTERM: `None`.
+///
+/// # Errors
+/// Signals cannot be watched, or what it runs fails.
+pub(super) async fn unless_interrupted<T>(
+    work: impl Future<Output = T>,
+) -> anyhow::Result<Option<T>> {
+    let mut interrupted = watch_interrupts()?;
+    tokio::select! {
+        done = work => Ok(Some(done)),
+        _ = interrupted.wait_for(|yes| *yes) => Ok(None),
+    }
+}
+
+/// Reads `500ms`, `2s`, `5m`.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let wanted = || format!("`{text}` is not a length of time; write for example 500ms, 2s or 5m");
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(wanted)?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(wanted()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| wanted())?;
+    let seconds = number * seconds;
+    if (0.0..=86_400.0).contains(&seconds) && number >= 0.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(format!("`{text}` is not between 0 and 24h"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        for text in ["", "1", "s", "-1s", "1MB", "NaNs", "25h", "1 d"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

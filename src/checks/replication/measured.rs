@@ -3,17 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::lag::Lag;
-use super::state::State;
 use super::tree::{Node, Tree};
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::known::Known;
-use crate::checks::reason::Reason;
 
-/// Returns the figures of a tree: `replica.visible_lag` and `replica.lag_beyond_delay` (seconds), `replica.byte_lag`,
-/// `replica.reply_age` (seconds), `replica.state` (1: it receives, 0: not), `replica.conflicts`, `clock.offset`
-/// (seconds), `slot.retained_bytes`, `slot.time_to_loss` (seconds), `slot.wal_status` (1: reserved or extended, 0:
-/// not), `subscription.state` (1: applied, 0: not), `sync.waiting`, `xmin.age` (transactions).
+/// Returns the figures of a tree: `replica.visible_lag` (seconds), `replica.byte_lag`, `replica.state` (a word),
+/// `slot.retained_bytes`, `slot.time_to_loss` (seconds; none where slots are not limited), `slot.wal_status` (a word).
 pub fn measured(target: &str, tree: &Tree) -> Vec<Measured> {
     let mut all = Vec::new();
     for node in &tree.nodes {
@@ -39,111 +34,73 @@ fn of_node(target: &str, node: &Node, all: &mut Vec<Measured>) {
         }
         Arc::new(labels)
     };
-    let own = labels(&[]);
-    let mut add = |metric, labels: &Arc<Labels>, reading, basis: &str| {
+    let mut add = |metric, labels: &Arc<Labels>, reading, basis: &str, resolution| {
         all.push(Measured {
             metric,
             labels: Arc::clone(labels),
             reading,
             basis: basis.into(),
+            resolution,
         });
     };
     if node.role == "replica" {
-        let basis = node.lag.value().map_or(String::new(), |lag| {
-            format!("{}, to {:.3} s", lag.basis.as_str(), lag.resolution_s)
-        });
-        add("replica.visible_lag", &own, lag(&node.lag), &basis);
+        let own = labels(&[]);
+        let lag = node.lag.value();
         add(
-            "replica.lag_beyond_delay",
+            "replica.visible_lag",
             &own,
-            lag(&node.lag_beyond_delay),
-            &basis,
+            between(
+                node.lag
+                    .map(|lag| (lag.low_s, lag.high_s.unwrap_or(f64::INFINITY))),
+            ),
+            lag.map_or("", |lag| lag.basis.as_str()),
+            lag.map(|lag| lag.resolution_s),
         );
-        let gap = node
-            .gaps
-            .replay
-            .map(|gap| (gap.low as f64, gap.high as f64));
-        add("replica.byte_lag", &own, between(gap), "positions");
-        add("replica.reply_age", &own, value(node.reply_age_s), "sender");
-        let word = node.state.value().map_or("", |state| state.as_str());
-        let receives = node.state.map(|state| {
-            let fine = matches!(state, State::Streaming | State::Catchup | State::Archive);
-            f64::from(u8::from(fine))
-        });
-        add("replica.state", &own, value(receives), word);
+        let gap = node.gaps.replay;
+        let resolution = gap.value().map(|gap| (gap.high - gap.low) as f64);
+        let gap = gap.map(|gap| (gap.low as f64, gap.high as f64));
         add(
-            "clock.offset",
+            "replica.byte_lag",
             &own,
-            value(node.clock_offset_s.map(f64::abs)),
-            "round trip",
+            between(gap),
+            "positions",
+            resolution,
         );
-        if let Known::Value(conflicts) = &node.conflicts {
-            let kinds = [
-                ("tablespace", conflicts.tablespace),
-                ("lock", conflicts.lock),
-                ("snapshot", conflicts.snapshot),
-                ("bufferpin", conflicts.bufferpin),
-                ("deadlock", conflicts.deadlock),
-                ("logical_slot", conflicts.logical_slot),
-            ];
-            for (kind, count) in kinds {
-                let count = Known::from_option(count, Reason::UnsupportedVersion);
-                let labels = labels(&[("conflict", kind)]);
-                add(
-                    "replica.conflicts",
-                    &labels,
-                    value(count.map(|count| count as f64)),
-                    "since its statistics began",
-                );
-            }
-        }
+        let state = node.state.map(|state| state.as_str().to_owned());
+        add("replica.state", &own, word(state), "", None);
     }
     for slot in node.slots.value().into_iter().flatten() {
-        let labels = labels(&[("slot", &slot.name), ("slot_kind", &slot.kind)]);
-        let bytes = slot.retained_bytes.map(|bytes| bytes as f64);
-        add("slot.retained_bytes", &labels, value(bytes), "positions");
-        if slot.limited {
-            add(
-                "slot.time_to_loss",
-                &labels,
-                value(slot.time_to_loss_s),
-                "WAL rate",
-            );
-        }
-        let status = slot.wal_status.value().map_or("", String::as_str);
-        let fine = match status {
-            "reserved" | "extended" => Known::Value(1.0),
-            "" => Known::Unknown(Reason::NoSample),
-            _ => Known::Value(0.0),
-        };
-        add("slot.wal_status", &labels, value(fine), status);
-    }
-    for one in node.subscriptions.value().into_iter().flatten() {
-        let labels = labels(&[("subscription", &one.name), ("database", &one.database)]);
-        let applied = f64::from(u8::from(one.state == "applying"));
+        let labels = labels(&[("slot", &slot.name), ("kind", &slot.kind)]);
+        let kept = slot.retained_bytes.map(|bytes| bytes as f64);
         add(
-            "subscription.state",
+            "slot.retained_bytes",
             &labels,
-            Reading::Value(applied),
-            one.state,
+            value(kept),
+            "positions",
+            None,
         );
-    }
-    if node.synchronous.value().is_some_and(Option::is_some) {
-        let waiting = node.sync_waiting.map(|count| count as f64);
-        add("sync.waiting", &own, value(waiting), "pg_stat_activity");
-    }
-    for holder in node.holders.value().into_iter().flatten() {
-        let name = holder.name.as_deref().unwrap_or_default();
-        let labels = labels(&[("holder", &holder.kind), ("name", name)]);
-        let age = Known::from_option(holder.xids, Reason::NoPrivilege);
-        add("xmin.age", &labels, value(age.map(f64::from)), &holder.kind);
+        if slot.limited {
+            let left = value(slot.time_to_loss_s);
+            add("slot.time_to_loss", &labels, left, "rate of WAL now", None);
+        }
+        add(
+            "slot.wal_status",
+            &labels,
+            word(slot.wal_status.clone()),
+            "",
+            None,
+        );
     }
 }
 
 fn value(known: Known<f64>) -> Reading {
+    between(known.map(|value| (value, value)))
+}
+
+fn word(known: Known<String>) -> Reading {
     match known {
-        Known::Value(value) => Reading::Value(value),
-        Known::Unknown(reason) => Reading::Unknown(reason.code().into()),
+        Known::Value(word) => Reading::State(word.into()),
+        Known::Unknown(reason) => Reading::unknown(reason, reason.fix()),
     }
 }
 
@@ -151,11 +108,6 @@ fn between(known: Known<(f64, f64)>) -> Reading {
     match known {
         Known::Value((low, high)) if low < high => Reading::Between { low, high },
         Known::Value((low, _)) => Reading::Value(low),
-        Known::Unknown(reason) => Reading::Unknown(reason.code().into()),
+        Known::Unknown(reason) => Reading::unknown(reason, reason.fix()),
     }
-}
-
-/// What is finer than the resolution of a probe cannot be told, so its reading is an interval.
-fn lag(lag: &Known<Lag>) -> Reading {
-    between(lag.map(|lag| (lag.low_s, lag.high_s.unwrap_or(f64::INFINITY))))
 }

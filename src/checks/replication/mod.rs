@@ -6,6 +6,7 @@
 pub mod findings;
 pub mod lag;
 pub mod measured;
+pub mod node;
 pub mod slots;
 pub mod state;
 pub mod sync_names;

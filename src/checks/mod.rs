@@ -3,11 +3,11 @@
 pub mod advise;
 pub mod doctor;
 pub mod judge;
-pub mod measure;
 pub mod known;
+pub mod measure;
 pub mod n_plus_one;
 pub mod pool;
 pub mod queries;
 pub mod reason;
-pub mod verdict;
 pub mod replication;
+pub mod verdict;

@@ -1,6 +1,6 @@
 //! The tree: which node receives from which, and what is known of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::findings::findings;
 use super::lag::{self, gap, visible};
@@ -12,7 +12,7 @@ use crate::checks::known::Known;
 use crate::checks::reason::Reason;
 use crate::sample::replication::lsn::Lsn;
 use crate::sample::replication::model::{
-    Conflicts, Cut, Facts, Followed, Holder, NodeSample, Receiver, Sample, Sender,
+    Cut, Facts, Followed, NodeSample, Receiver, Sample, Sender,
 };
 
 /// A row of a sender and the node that shows it.

@@ -88,6 +88,7 @@ mod prune_pending;
 mod queries;
 mod queries_baseline;
 mod refusals;
+mod replication;
 mod sandbox;
 mod saved;
 mod schedule;
@@ -146,6 +147,7 @@ const MODULES: &[&Module] = &[
     &queries::MODULE,
     &queries_baseline::MODULE,
     &refusals::MODULE,
+    &replication::MODULE,
     &sandbox::MODULE,
     &saved::MODULE,
     &schedule::MODULE,

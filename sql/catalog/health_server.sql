@@ -9,4 +9,5 @@ select
     a.last_archived_time,
     a.last_failed_time,
     a.last_failed_wal
-from pg_catalog.pg_stat_archiver as a;
+from pg_catalog.pg_stat_archiver as a
+order by 1;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
+use super::plans::take_path;
 use crate::ident::quote_ident;
 use crate::syntax::statement::Statement;
 use crate::syntax::{Build, IndexSpec};
@@ -47,7 +48,8 @@ const NAME: &str = "dbops_advise";
 
 /// Asks for one statement. `schema` is where HypoPG is installed.
 ///
-/// Names without a schema are looked for as the role's own sessions do. Parameters (`$1`) stay open: the
+/// Names without a schema are looked for as sessions of `role` do, by its OID; `None`: as those of the role that is
+/// connected. Parameters (`$1`) stay open: the
 /// plan is the generic one.
 ///
 /// # Errors
@@ -57,14 +59,15 @@ pub async fn prove(
     schema: &str,
     statement: &Statement,
     candidates: &[IndexSpec],
+    role: Option<u32>,
 ) -> Result<Proofs> {
-    let before = match attempt(tx, explain(tx, statement)).await? {
+    let before = match attempt(tx, role, explain(tx, statement)).await? {
         Ok(plan) => plan,
         Err(reason) => return Ok(Proofs::NotPlanned(reason)),
     };
     let mut proofs = Vec::new();
     for candidate in candidates {
-        let proof = match attempt(tx, imagined(tx, schema, statement, candidate)).await? {
+        let proof = match attempt(tx, role, imagined(tx, schema, statement, candidate)).await? {
             Ok(proof) => proof,
             Err(reason) => {
                 // An error rolls back everything but what HypoPG keeps in memory.
@@ -84,6 +87,7 @@ pub async fn prove(
 /// Runs something in a savepoint; what the server refuses is the inner error.
 async fn attempt<T>(
     tx: &Transaction<'_>,
+    role: Option<u32>,
     doing: impl Future<Output = Result<T>>,
 ) -> Result<Result<T, String>> {
     tx.batch_execute(&format!(
@@ -92,7 +96,13 @@ async fn attempt<T>(
     ))
     .await
     .context("preparing to ask the planner")?;
-    let done = doing.await;
+    let done = async {
+        if let Some(role) = role {
+            take_path(tx, role).await?;
+        }
+        doing.await
+    }
+    .await;
     tx.batch_execute(&format!(
         "rollback to savepoint /* dbops */ {NAME}; release savepoint /* dbops */ {NAME}"
     ))

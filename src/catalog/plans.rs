@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
 use crate::conn::plain;
+use crate::syntax::mask::mask_expression;
 
 /// Planning that takes longer is given up, in milliseconds.
 const PLAN_TIMEOUT_MS: u32 = 2_000;
@@ -27,7 +28,7 @@ pub struct Plan {
     pub rows: f64,
     /// Tables read from beginning to end.
     pub seq_scans: Vec<SeqScan>,
-    /// What is sorted, keys joined.
+    /// What is sorted, keys joined; strings are hidden.
     pub sorts: Vec<String>,
     /// Indexes that are used.
     pub indexes: Vec<String>,
@@ -42,7 +43,7 @@ pub struct SeqScan {
     pub table: String,
     /// Rows that are expected to pass the filter.
     pub rows: f64,
-    /// The filter, where there is one.
+    /// The filter, where there is one; strings are hidden.
     pub filter: Option<String>,
 }
 
@@ -188,12 +189,7 @@ fn code(error: &anyhow::Error) -> Option<String> {
 }
 
 async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) -> Result<Plan> {
-    let path = query(tx, ROLE_PATH, &[(&role, Type::OID)]).await?;
-    if let Some(row) = path.first() {
-        let path: String = row.try_get(0).context("reading a search_path")?;
-        let set = "select /* dbops */ pg_catalog.set_config('search_path', $1, true)";
-        query(tx, set, &[(&path, Type::TEXT)]).await?;
-    }
+    take_path(tx, role).await?;
     let json = plan_json(tx, version_num, text).await?;
     if !json.to_string().contains("\"Subplans Removed\"") {
         return read(&json);
@@ -203,6 +199,17 @@ async fn explain(tx: &Transaction<'_>, version_num: i32, text: &str, role: u32) 
         .await
         .context("preparing to plan a statement")?;
     read(&plan_json(tx, version_num, text).await?)
+}
+
+/// Takes the search_path of a role's sessions until the transaction or savepoint ends.
+pub(super) async fn take_path(tx: &Transaction<'_>, role: u32) -> Result<()> {
+    let path = query(tx, ROLE_PATH, &[(&role, Type::OID)]).await?;
+    if let Some(row) = path.first() {
+        let path: String = row.try_get(0).context("reading a search_path")?;
+        let set = "select /* dbops */ pg_catalog.set_config('search_path', $1, true)";
+        query(tx, set, &[(&path, Type::TEXT)]).await?;
+    }
+    Ok(())
 }
 
 async fn plan_json(tx: &Transaction<'_>, version_num: i32, text: &str) -> Result<Value> {
@@ -275,14 +282,15 @@ fn collect(node: &Value, depth: usize, plan: &mut Plan) {
         plan.seq_scans.push(SeqScan {
             table: table.to_owned(),
             rows: number(node, "Plan Rows"),
-            filter: word("Filter").map(str::to_owned),
+            filter: word("Filter").map(mask_expression),
         });
     }
     if let (true, Some(keys)) = (
         kind.ends_with("Sort"),
         node.get("Sort Key").and_then(Value::as_array),
     ) {
-        let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
+        let keys = keys.iter().filter_map(Value::as_str);
+        let keys: Vec<String> = keys.map(mask_expression).collect();
         plan.sorts.push(keys.join(", "));
     }
     plan.indexes.extend(index.map(str::to_owned));
@@ -374,15 +382,19 @@ mod tests {
     fn plans_give_their_facts() {
         let json = serde_json::json!([{"Plan": {
             "Node Type": "Limit", "Total Cost": 10.5, "Plan Rows": 3,
-            "Plans": [{"Node Type": "Sort", "Sort Key": ["a", "b DESC"], "Plans": [
-                {"Node Type": "Seq Scan", "Relation Name": "t", "Plan Rows": 7, "Filter": "(a = $1)"},
+            "Plans": [{"Node Type": "Sort", "Sort Key": ["a", "(b = 'k3y'::text) DESC"], "Plans": [
+                {"Node Type": "Seq Scan", "Relation Name": "t", "Plan Rows": 7, "Filter": "((a = $1) AND (b = E'it''s s3cret'::text) AND (\"c'd\" > 5))"},
                 {"Node Type": "Index Scan", "Relation Name": "u", "Index Name": "u_pkey"}
             ]}]
         }}]);
         let plan = read(&json).unwrap();
         assert_eq!((plan.cost, plan.rows), (10.5, 3.0));
         assert_eq!(plan.seq_scans[0].table, "t");
-        assert_eq!(plan.sorts, ["a, b DESC"]);
+        assert_eq!(
+            plan.seq_scans[0].filter.as_deref(),
+            Some("((a = $1) AND (b = '***'::text) AND (\"c'd\" > 5))")
+        );
+        assert_eq!(plan.sorts, ["a, (b = '***'::text) DESC"]);
         assert_eq!(plan.indexes, ["u_pkey"]);
         assert_eq!(plan.lines.len(), 4);
         assert!(read(&serde_json::json!([])).is_err());

@@ -435,6 +435,7 @@ pub fn markdown(nodes: &[Node], show: &Show) -> String {
 
 fn escaped(text: &str) -> String {
     clean(text)
+        .replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace('*', "\\*")
         .replace('<', "&lt;")
@@ -588,6 +589,11 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backslash_does_not_free_the_bar_behind_it() {
+        assert_eq!(escaped(r"a \| b"), r"a \\\| b");
+    }
 
     #[test]
     fn a_fence_cannot_be_closed_by_the_text_in_it() {

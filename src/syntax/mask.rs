@@ -63,6 +63,20 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns an expression as EXPLAIN prints it with every string as `'***'`: a generic plan holds what the statement's
+/// text holds, and views and policies bring strings of their own.
+pub fn mask_expression(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut kept = 0;
+    for piece in pieces(text).filter(|piece| piece.sort == Sort::Text) {
+        out.push_str(text.get(kept..piece.start).unwrap_or_default());
+        out.push_str(HIDDEN);
+        kept = end(&piece);
+    }
+    out.push_str(text.get(kept..).unwrap_or_default());
+    out
+}
+
 fn end(piece: &Piece<'_>) -> usize {
     piece.start + piece.text.len()
 }

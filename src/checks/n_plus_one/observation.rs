@@ -103,6 +103,10 @@ impl Statement {
     }
 }
 
+/// Statements with fewer calls and fewer rows are neither a loop nor its list: their tokens tell enough, and of thousands
+/// of statements most are such.
+const WORTH_READING: f64 = 20.0;
+
 /// A statement that grows, with the calls of each of its entries by the server's hash.
 type Merged = (Statement, BTreeMap<i64, f64>);
 
@@ -119,6 +123,13 @@ impl Observation {
     /// Puts the changes of all windows together. Entries of the top level only; texts that are hidden are the
     /// caller's to leave out.
     pub fn new<'a>(windows: usize, changes: impl IntoIterator<Item = Change<'a>>) -> Self {
+        let changes: Vec<Change<'a>> = changes.into_iter().collect();
+        let mut counted: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for change in &changes {
+            let (calls, rows) = counted.entry(change.text).or_default();
+            *calls += change.calls;
+            *rows += change.rows;
+        }
         let mut read: BTreeMap<&str, (String, Width, Shape)> = BTreeMap::new();
         let mut found: BTreeMap<(u32, u32, String, Width), Merged> = BTreeMap::new();
         for change in changes {
@@ -126,7 +137,12 @@ impl Observation {
                 continue;
             }
             let (print, width, shape) = read.entry(change.text).or_insert_with(|| {
-                let shape = shape::read(change.text);
+                let (calls, rows) = counted.get(change.text).copied().unwrap_or_default();
+                let shape = if calls.max(rows) >= WORTH_READING {
+                    shape::read(change.text)
+                } else {
+                    shape::skim(change.text)
+                };
                 (fingerprint(change.text).to_string(), width(&shape), shape)
             });
             let key = (change.dbid, change.userid, print.clone(), *width);

@@ -101,8 +101,13 @@ pub fn figures<F>(statement: &Statement<F>, frame: &Frame) -> Figures {
         Column::LocalBlksRead,
     ]);
     let shared = sum(&[Column::SharedBlksHit, Column::SharedBlksRead]);
-    let measured_io = frame.io_timing == Some(true);
-    let measured_plans = frame.planning == Some(true) && get(Column::Plans).is_some();
+    // Where some roles measure and others do not, 0 may be either; more than 0 was measured.
+    let measured = |all: Option<bool>, column: Column| match all {
+        Some(all) => all,
+        None => counters.sum(column) > 0.0,
+    };
+    let measured_io = measured(frame.io_timing, Column::SharedBlkReadTime);
+    let measured_plans = measured(frame.planning, Column::Plans) && get(Column::Plans).is_some();
     let plan_ms = get(Column::TotalPlanTime).filter(|_| measured_plans);
     let jit_ms = sum(&[
         Column::JitGenerationTime,

@@ -184,11 +184,23 @@ pub fn reasons(figures: &Figures, shape: Option<&Shape>) -> Vec<Reason> {
 pub fn not_measured(figures: &Figures, frame: &Frame) -> Vec<NotMeasured> {
     let mut found = Vec::new();
     let mut say = |what: &'static str, why: &'static str| found.push(NotMeasured { what, why });
-    if frame.io_timing != Some(true) {
-        say("time of reading blocks", "track_io_timing is off");
+    match frame.io_timing {
+        Some(true) => {}
+        None if figures.read_ms_per_call.is_some() => {}
+        Some(false) => say("time of reading blocks", "track_io_timing is off"),
+        None => say(
+            "time of reading blocks",
+            "track_io_timing is not the same for all roles and databases, or not known",
+        ),
     }
-    if frame.planning != Some(true) {
-        say("planning time", "pg_stat_statements.track_planning is off");
+    match frame.planning {
+        Some(true) => {}
+        None if figures.plan_ms_per_call.is_some() => {}
+        Some(false) => say("planning time", "pg_stat_statements.track_planning is off"),
+        None => say(
+            "planning time",
+            "pg_stat_statements.track_planning is not the same for all roles and databases, or not known",
+        ),
     }
     if figures.jit_ms_per_call.is_none() {
         say("time of JIT", "the extension is older than 1.10");

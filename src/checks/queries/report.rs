@@ -192,7 +192,10 @@ fn header(snapshot: &Snapshot) -> Header {
 
 fn overview(snapshot: &Snapshot, mut header: Header, grouped: Grouped<Fingerprint>) -> Overview {
     let setting = |name: &str| snapshot.origin.settings.get(name).map(String::as_str);
-    let is_on = |name: &str| setting(name).map(|value| value == "on");
+    let is_on = |name: &str| {
+        let value = snapshot.origin.setting_of_all(name);
+        value.map(|value| value == "on")
+    };
     header.total_ms = grouped.total_ms;
     if grouped.total_ms > 0.0 {
         header.hidden_share = grouped.hidden_ms / grouped.total_ms;

@@ -215,7 +215,7 @@ async fn primary(
     for one in statements {
         let candidates = candidate::candidates(&catalog, one);
         let proofs = match &facts.hypopg_schema {
-            Some(schema) => Some(hypothetical::prove(&tx, schema, one, &candidates).await?),
+            Some(schema) => Some(hypothetical::prove(&tx, schema, one, &candidates, None).await?),
             None => None,
         };
         found.extend(statement::judge(

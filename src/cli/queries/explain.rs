@@ -162,7 +162,12 @@ async fn of_database(
                     continue;
                 };
                 let spec = [proposal.spec.clone()];
-                let proofs = hypothetical::prove(&tx, &schema, &statement, &spec).await?;
+                // As it was planned before: by the search_path of the role that sends it.
+                let mut lines = report.statements.iter();
+                let role = lines
+                    .find(|line| line.rank == one.rank)
+                    .map(|line| line.userid);
+                let proofs = hypothetical::prove(&tx, &schema, &statement, &spec, role).await?;
                 // What the planner was not asked it did not refuse.
                 let asked = matches!(proofs, hypothetical::Proofs::Asked { .. });
                 wanted |= !asked || take_proof(&mut proposal, &proofs);

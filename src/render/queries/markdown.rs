@@ -49,8 +49,12 @@ pub fn report(report: &Report, texts: Texts) -> String {
     out
 }
 
-/// A text in backticks, more of them than it holds in a row; a bar would end the cell.
+/// A text in backticks, more of them than it holds in a row; a bar would end the cell. Where a backslash stands before a
+/// bar, parsers differ in which of the two it takes away: there every sign is written as an entity.
 pub(super) fn code(text: &str) -> String {
+    if text.contains("\\|") {
+        return format!("<code>{}</code>", entities(&clean(text)));
+    }
     let mut longest = 0;
     let mut run = 0;
     for c in text.chars() {
@@ -63,6 +67,18 @@ pub(super) fn code(text: &str) -> String {
         "{fence}{gap}{}{gap}{fence}",
         clean(text).replace('|', "\\|")
     )
+}
+
+fn entities(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_ascii_punctuation() {
+            let _ = write!(out, "&#{};", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Takes the meaning from characters that Markdown and HTML give one.
@@ -90,6 +106,11 @@ mod tests {
     fn texts_cannot_leave_their_cell() {
         assert_eq!(code("a | b"), "`a \\| b`");
         assert_eq!(code("a `b` c"), "`` a `b` c ``");
+        assert_eq!(
+            code(r"a \| '<b>'"),
+            "<code>a &#92;&#124; &#39;&#60;b&#62;&#39;</code>"
+        );
+        assert_eq!(escape(r"\|"), r"\\\|");
         assert_eq!(
             escape("<script> *x* [y](z)"),
             "&lt;script> \\*x\\* \\[y\\](z)"

@@ -16,3 +16,4 @@ pub mod unavailable;
 pub mod windows;
 
 mod merge;
+mod own;

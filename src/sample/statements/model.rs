@@ -39,6 +39,27 @@ impl Default for Counters {
     }
 }
 
+impl Origin {
+    /// Returns a setting, `None` where it is not known, or not the same for all roles and databases.
+    pub fn setting_of_all(&self, name: &str) -> Option<&str> {
+        let mut others = self.overrides.iter();
+        let differs = others.any(|one| one.name == name && self.sets_apart(one));
+        self.settings
+            .get(name)
+            .filter(|_| !differs)
+            .map(String::as_str)
+    }
+
+    /// Whether a role or a database has another value than others: another than was read, or the one that was read,
+    /// because it is set for the very role or database that it was read in.
+    pub fn sets_apart(&self, one: &Override) -> bool {
+        let here =
+            |place: &Option<String>, mine: &str| place.as_deref().is_none_or(|it| it == mine);
+        self.settings.get(&one.name) != Some(&one.value)
+            || (here(&one.role, &self.role) && here(&one.database, &self.database))
+    }
+}
+
 impl Counters {
     /// Returns a figure; `None`: this version of the extension does not count it, or it cannot be known.
     pub fn get(&self, column: Column) -> Option<f64> {
@@ -113,8 +134,29 @@ pub struct Origin {
     pub merged: usize,
     /// Entries before anything was hidden or merged: what counts against `pg_stat_statements.max`.
     pub entries: usize,
+    /// Entries that were left out because their texts are marked as dbops's own; anyone can write that mark.
+    pub own: usize,
+    /// Their calls.
+    pub own_calls: f64,
+    /// Their part of the execution time of all entries, from 0 to 1.
+    pub own_share: f64,
+    /// Settings that are other than in [`settings`](Self::settings) for a role or in a database.
+    pub overrides: Vec<Override>,
     /// Whether entries of one database alone were read.
     pub one_database: Option<String>,
+}
+
+/// A setting that decides what is counted, where it is set for a role or a database.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Override {
+    /// Its name.
+    pub name: String,
+    /// Its value there.
+    pub value: String,
+    /// Name of the role; `None`: of all.
+    pub role: Option<String>,
+    /// Name of the database; `None`: in all.
+    pub database: Option<String>,
 }
 
 /// One reading.

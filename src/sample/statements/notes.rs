@@ -1,5 +1,7 @@
 //! What a reading cannot show, and why: settings that are off, entries that are hidden or thrown away.
 
+use std::collections::BTreeMap;
+
 use super::column::Column;
 use super::model::Snapshot;
 use crate::ident::quote_if_needed;
@@ -24,14 +26,23 @@ pub enum About {
     NoIoTiming,
     /// `pg_stat_statements.track_planning` is off.
     NoPlanning,
+    /// A setting that decides what is counted is another one for a role or in a database.
+    Overridden,
+    /// Entries marked as dbops's own were left out.
+    Own,
+    /// The same, and they take a part of the time that dbops does not take.
+    OwnBusy,
 }
 
 impl About {
     /// Whether figures are missing or wrong because of it; otherwise some are just not counted.
     pub fn is_warning(self) -> bool {
-        !matches!(self, Self::NoIoTiming | Self::NoPlanning)
+        !matches!(self, Self::NoIoTiming | Self::NoPlanning | Self::Own)
     }
 }
+
+/// dbops's readings take less than this part of a server's time.
+const BUSY: f64 = 0.01;
 
 /// Something that a reading cannot show.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -141,7 +152,56 @@ impl Snapshot {
                 set("pg_stat_statements.track_planning", "on"),
             );
         }
+        for (name, others) in self.overridden() {
+            note(
+                About::Overridden,
+                format!(
+                    "{name} is `{}` where this was read, and set apart {}: what is not counted for some is 0 in their entries",
+                    setting(&name).unwrap_or("not known"),
+                    others.join(", ")
+                ),
+                None,
+            );
+        }
+        if origin.own > 0 {
+            let share = 100.0 * origin.own_share;
+            note(
+                if origin.own_share >= BUSY {
+                    About::OwnBusy
+                } else {
+                    About::Own
+                },
+                format!(
+                    "{} entries with {} calls and {share:.1} % of the execution time are left out: they are marked as dbops's own, which anyone can write",
+                    origin.own, origin.own_calls
+                ),
+                None,
+            );
+        }
         notes
+    }
+
+    /// Returns the settings that are others for roles or databases, in words.
+    fn overridden(&self) -> BTreeMap<String, Vec<String>> {
+        let origin = &self.origin;
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for one in &origin.overrides {
+            if !origin.sets_apart(one) {
+                continue;
+            }
+            let role = one
+                .role
+                .as_ref()
+                .map(|name| format!("for role {}", quote_if_needed(name)));
+            let database = one
+                .database
+                .as_ref()
+                .map(|name| format!("in database {}", quote_if_needed(name)));
+            let places: Vec<String> = role.into_iter().chain(database).collect();
+            let words = format!("{} as `{}`", places.join(" "), one.value);
+            found.entry(one.name.clone()).or_default().push(words);
+        }
+        found
     }
 
     /// Returns `pg_stat_statements.max`.
@@ -198,7 +258,7 @@ pub fn is_older(version: &str, than: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Counters, Entry, Key, Origin};
+    use super::super::model::{Counters, Entry, Key, Origin, Override};
     use super::*;
 
     fn snapshot() -> Snapshot {
@@ -290,6 +350,51 @@ mod tests {
             notes[0].fix.as_deref(),
             Some("grant pg_read_all_stats to \"Watcher\";")
         );
+    }
+
+    #[test]
+    fn what_is_set_for_a_role_or_a_database_is_told_by_name() {
+        let mut case = snapshot();
+        let set = |value: &str, role: Option<&str>, database: Option<&str>| Override {
+            name: "track_io_timing".to_owned(),
+            value: value.to_owned(),
+            role: role.map(str::to_owned),
+            database: database.map(str::to_owned),
+        };
+        case.origin.overrides = vec![set("on", Some("web"), None)];
+        assert_eq!(case.notes(), []);
+        assert_eq!(case.origin.setting_of_all("track_io_timing"), Some("on"));
+        case.origin.overrides = vec![
+            set("off", Some("Batch"), Some("app")),
+            set("off", None, Some("old")),
+        ];
+        let notes = case.notes();
+        assert_eq!(notes[0].about, About::Overridden);
+        assert_eq!(
+            notes[0].text,
+            "track_io_timing is `on` where this was read, and set apart for role \"Batch\" in database app as `off`, in database old as `off`: what is not counted for some is 0 in their entries"
+        );
+        assert_eq!(case.origin.setting_of_all("track_io_timing"), None);
+        // What was read may hold for the reading role alone.
+        case.origin.overrides = vec![set("on", Some("Watcher"), None)];
+        assert_eq!(case.origin.setting_of_all("track_io_timing"), None);
+    }
+
+    #[test]
+    fn entries_marked_as_own_are_counted_and_busy_ones_are_a_warning() {
+        let mut case = snapshot();
+        case.origin.own = 3;
+        case.origin.own_calls = 70.0;
+        case.origin.own_share = 0.002;
+        let note = |case: &Snapshot| case.notes().remove(0);
+        assert!(!note(&case).about.is_warning());
+        assert!(
+            note(&case)
+                .text
+                .starts_with("3 entries with 70 calls and 0.2 % of")
+        );
+        case.origin.own_share = 0.3;
+        assert!(note(&case).about.is_warning());
     }
 
     #[test]

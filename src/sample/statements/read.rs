@@ -15,7 +15,8 @@ use tokio_postgres::{Row, Transaction};
 
 use super::column::{Column, Nature};
 use super::merge::merge;
-use super::model::{Counters, Entry, Key, Origin, Snapshot};
+use super::model::{Counters, Entry, Key, Origin, Override, Snapshot};
+use super::own::leave_out_own;
 use super::unavailable::{Place, ReadError, Reason, Unavailable, preload};
 use crate::ident::{QualifiedName, quote_ident, quote_if_needed};
 
@@ -257,6 +258,17 @@ pub async fn read_origin(tx: &Transaction<'_>) -> Result<Origin, ReadError> {
             .collect(),
         ..Origin::default()
     };
+    for row in query(tx, query!("overrides.sql"), &[])
+        .await
+        .context("reading the settings of roles and databases")?
+    {
+        origin.overrides.push(Override {
+            name: get(&row, "name")?,
+            value: get(&row, "value")?,
+            role: get(&row, "role")?,
+            database: get(&row, "database")?,
+        });
+    }
     if get(row, "reads_control")? {
         let rows = query(tx, query!("control.sql"), &[])
             .await
@@ -390,7 +402,7 @@ impl Source {
             self.fill(tx, &mut entries, known).await?;
         }
         if options.own == Own::Exclude {
-            entries.retain(|entry| !entry.text.as_deref().is_some_and(is_own));
+            leave_out_own(&mut entries, &mut origin);
         }
         Ok(Snapshot {
             origin,

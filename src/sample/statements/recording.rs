@@ -8,6 +8,7 @@ use super::delta::{Completeness, Difference, difference};
 use super::doubt::{Doubt, WindowDoubt};
 use super::even::{Even, even};
 use super::model::{Counters, Key, Snapshot};
+use super::own::leave_out_own;
 use super::read::is_own;
 
 /// Readings in a row, as what changed from each to the next.
@@ -218,7 +219,7 @@ impl Recording {
         }
         let own = |text: &Option<Arc<str>>| text.as_deref().is_some_and(is_own);
         self.first.entries.retain(|entry| !own(&entry.text));
-        last.entries.retain(|entry| !own(&entry.text));
+        leave_out_own(&mut last.entries, &mut last.origin);
         let statements = &self.statements;
         for window in &mut self.windows {
             window.activities.retain(|one| {

@@ -13,6 +13,7 @@ use crate::common::{Ctx, eventually, tests};
 tests!(
     Ends: who_waits_for_whom_is_a_tree_without_literals,
     a_budget_is_held_against_the_capacity_before_deployment,
+    rules_hold_connections_and_pools_and_a_full_server_breaks_them,
 );
 
 async fn pid(client: &tokio_postgres::Client) -> Result<i32> {
@@ -149,5 +150,72 @@ async fn a_budget_is_held_against_the_capacity_before_deployment(ctx: &Ctx) -> R
     budget(1, 5, &["--capacity", "200"], 0).await?;
     budget(1, 5, &["--capacity", "50"], 3).await?;
     budget(1, 5, &["--capacity", "9"], 1).await?;
+    Ok(())
+}
+
+async fn rules_hold_connections_and_pools_and_a_full_server_breaks_them(ctx: &Ctx) -> Result<()> {
+    let cluster = ctx
+        .private_cluster()?
+        .config("max_connections", "6")
+        .start()
+        .await?;
+    let admin = cluster.connect("postgres").await?;
+    admin
+        .batch_execute("create role app login; create role mon login in role pg_monitor")
+        .await?;
+    let bouncer = PgBouncer::builder(ctx.pgbouncer()?, &cluster)
+        .user("app", "")
+        .database("shop", "dbname=postgres pool_size=2")
+        .start()
+        .await?;
+    let url = bouncer.url_for("shop").replace("postgres@", "app@");
+    let held = super::pool_server::login(&url).await?;
+    let Ok(held) = held else {
+        anyhow::bail!("refused");
+    };
+    held.batch_execute("begin; select 1").await?;
+    let plan = "version: 1\ntargets:\n  main:\n    primary: {url_env: P}\n    poolers:\n      - {name: pgb, kind: pgbouncer, url_env: C, fronts: primary}\n    app_pools:\n      - {name: api, db_role: app, max: 2}\nrules:\n  - {id: used, metric: conn.effective_used, warn: \"> 70%\", critical: \"> 90%\"}\n  - {id: pool, metric: pool.used, warn: \"> 10%\"}\n  - {id: sum, metric: budget.declared_over_capacity, critical: \"> 100%\"}\n  - {id: idle, metric: conn.idle_in_transaction_age, critical: \"> 1h\"}\n";
+    std::fs::write(ctx.dir().join("dbops.yaml"), plan)?;
+    let check = async |url: String, code: i32| -> Result<Value> {
+        let run = ctx
+            .dbops()
+            .env("P", url)
+            .env("C", bouncer.admin_url())
+            .args(["check", "-o", "json"])
+            .run()
+            .await?;
+        run.exits_with(code)?.json()
+    };
+    let status = |report: &Value, id: &str| {
+        let all = report["findings"].as_array().into_iter().flatten();
+        let mut found = all.filter(|one| one["id"] == id);
+        found.next().map(|one| one["status"].clone())
+    };
+    // Three for ordinary roles: the superuser of this test, the pool's server, and dbops, which does not count.
+    let report = check(cluster.url(), 1).await?;
+    ensure!(
+        status(&report, "pool") == Some("warning".into()),
+        "{report:#}"
+    );
+    ensure!(
+        status(&report, "sum") == Some("critical".into()),
+        "{report:#}"
+    );
+    let third = super::pool_server::login(&cluster.url_as("app", None, "postgres")).await?;
+    ensure!(third.is_ok());
+    // The monitoring role is refused: that breaks the rule, and what it cannot see is not known.
+    let report = check(cluster.url_as("mon", None, "postgres"), 1).await?;
+    ensure!(
+        status(&report, "used") == Some("critical".into()),
+        "{report:#}"
+    );
+    ensure!(
+        status(&report, "idle") == Some("unknown".into()),
+        "{report:#}"
+    );
+    ensure!(
+        status(&report, "pool") == Some("warning".into()),
+        "{report:#}"
+    );
     Ok(())
 }

@@ -17,9 +17,11 @@ use crate::checks::reason::Reason;
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::change::{Breadth, Depth, read_indexes};
 use crate::cli::context::{Context, Selected};
+use crate::cli::pool;
 use crate::cli::queries;
 use crate::conn::failure::describe_error;
 use crate::conn::{Purpose, Session, begin_read, connect};
+use crate::failure::is_exhausted;
 use crate::plan_file::PlanFile;
 use crate::plan_file::metric::METRICS;
 use crate::plan_file::rule::Rule;
@@ -31,7 +33,7 @@ use crate::sample::statements::unavailable::{self, ReadError};
 const AT_ONCE: usize = 16;
 
 /// Families of metrics that this version measures.
-const MEASURED: [&str; 8] = [
+const MEASURED: [&str; 11] = [
     "query",
     "node",
     "partition",
@@ -40,6 +42,9 @@ const MEASURED: [&str; 8] = [
     "mxid",
     "database",
     "wal",
+    "conn",
+    "pool",
+    "budget",
 ];
 
 /// Measures everything that the rules ask for.
@@ -92,8 +97,21 @@ async fn one(
         .and_then(|target| target.primary.name.as_deref())
         .unwrap_or("primary");
     let node = Arc::new(labels(&[("target", &selected.name), ("node", name)]));
+    // Poolers and replicas answer without the primary, and a server that is full is a figure.
+    let connections = async {
+        match ["conn", "pool", "budget"]
+            .iter()
+            .any(|family| wanted.has(family))
+        {
+            true => connections(context, selected, most).await,
+            false => Gathered::default(),
+        }
+    };
     let measuring = measure_all(context, plan, wanted, selected, name, &mut found);
-    let up = match tokio::time::timeout(most, measuring).await {
+    let (connections, up) = tokio::join!(connections, tokio::time::timeout(most, measuring));
+    found.measured.extend(connections.measured);
+    found.missing.extend(connections.missing);
+    let up = match up {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err((down_reason(&error), describe_error(&error))),
         Err(_) => Err((
@@ -138,11 +156,33 @@ async fn one(
     found
 }
 
+/// Connections and pools of all nodes; what fails as a whole is why they are not known.
+async fn connections(context: &Context, selected: &Selected, most: Duration) -> Gathered {
+    let mut found = Gathered::default();
+    match pool::figures(context, selected, most).await {
+        Ok(figures) => found.measured = figures,
+        Err(error) => {
+            let why = describe_error(&error);
+            found.missing = ["conn", "pool", "budget"]
+                .into_iter()
+                .map(|metrics| Missing {
+                    metrics,
+                    labels: Arc::new(labels(&[("target", &selected.name)])),
+                    reason: Reason::NotConnected,
+                    why: why.clone(),
+                })
+                .collect();
+        }
+    }
+    found
+}
+
 /// Whether the server had no room for another session, which is a measurement of its own.
 fn down_reason(error: &anyhow::Error) -> Reason {
-    match crate::conn::failure::server_error_in(error) {
-        Some(server) if server.sqlstate == "53300" => Reason::Exhausted,
-        _ => Reason::NotConnected,
+    if is_exhausted(error) {
+        Reason::Exhausted
+    } else {
+        Reason::NotConnected
     }
 }
 

@@ -5,10 +5,18 @@ mod nodes;
 mod sessions;
 mod status;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
-use super::context::Context;
+use self::nodes::{Ask, NodeArgs, ask_target};
+use super::context::{Context, Selected};
+use crate::checks::judge::Measured;
+use crate::checks::pool::budget::{Inputs, budget};
+use crate::checks::pool::measured::measured;
+use crate::checks::pool::status::status;
 use crate::failure::Exit;
+use crate::sample::pool::server::Detail;
 
 /// Show who takes the connections, and what is left of them
 #[derive(Debug, Args)]
@@ -33,4 +41,32 @@ pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(args, context),
         Command::Budget(args) => budget::run(args, context),
     }
+}
+
+/// Measures what rules can hold of a target's connections and pools, on all nodes of it within `most` each.
+///
+/// # Errors
+/// Usage; a node that cannot be reached is a figure that is not known.
+pub(super) async fn figures(
+    context: &Context,
+    selected: &Selected,
+    most: Duration,
+) -> anyhow::Result<Vec<Measured>> {
+    let everything = NodeArgs { node: None };
+    let what = Ask::All(Detail::Counts);
+    let asked = ask_target(&everything, context, selected, what, Some(most)).await?;
+    let target = selected.target.as_ref();
+    let budget = target
+        .filter(|target| !target.app_pools.is_empty())
+        .map(|target| {
+            budget(Inputs {
+                name: &selected.name,
+                target,
+                asked: &asked,
+                capacity: None,
+                machine: None,
+            })
+        });
+    let status = status(&selected.name, &asked);
+    Ok(measured(&status, target, budget.as_ref()))
 }

@@ -1,8 +1,9 @@
-//! The nodes of a target, asked one after the other: servers and consoles of poolers.
+//! The nodes of a target, asked all at once: servers and consoles of poolers.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::future::try_join_all;
 
 use crate::checks::pool::status::{Asked, Seen};
 use crate::cli::context::{Context, Selected};
@@ -64,28 +65,56 @@ pub(super) fn ask(
 ) -> anyhow::Result<Vec<Answered>> {
     let mut answers = Vec::new();
     for selected in context.targets(plan)? {
-        let mut asked = Vec::new();
-        for (name, node) in chosen(args, &selected)? {
-            if matches!((what, node), (Ask::Servers(_), Node::Pooler(_))) {
-                continue;
-            }
-            let settings = context.settings_of(&selected, node)?;
-            let roles = roles(&selected);
-            let seen = context.block_on(one(&settings, node, what.detail(), &roles))?;
+        let asked = context.block_on(ask_target(args, context, &selected, what, None))?;
+        answers.push(Answered { selected, asked });
+    }
+    Ok(answers)
+}
+
+/// Asks the nodes of one target, all at once; one that does not answer within `most` was not reached.
+///
+/// # Errors
+/// Usage; a node that cannot be reached is an answer.
+pub(super) async fn ask_target(
+    args: &NodeArgs,
+    context: &Context,
+    selected: &Selected,
+    what: Ask,
+    most: Option<Duration>,
+) -> anyhow::Result<Vec<Asked>> {
+    let roles = roles(selected);
+    let mut asking = Vec::new();
+    for (name, node) in chosen(args, selected)? {
+        if matches!((what, node), (Ask::Servers(_), Node::Pooler(_))) {
+            continue;
+        }
+        let settings = context.settings_of(selected, node)?;
+        let roles = &roles;
+        asking.push(async move {
+            let seen = one(&settings, node, what.detail(), roles);
+            let seen = match most {
+                None => seen.await?,
+                Some(most) => match tokio::time::timeout(most, seen).await {
+                    Ok(seen) => seen?,
+                    Err(_) => {
+                        let text = format!("{settings}: no answer within {} s", most.as_secs_f64());
+                        Seen::NotConnected(text)
+                    }
+                },
+            };
             let name = match &seen {
                 // Without a plan file it shows only now what the connection options lead to.
                 Seen::Pooler(_) if selected.target.is_none() => "pooler".to_owned(),
                 _ => name,
             };
-            asked.push(Asked {
+            Ok(Asked {
                 name,
                 place: settings.to_string(),
                 seen,
-            });
-        }
-        answers.push(Answered { selected, asked });
+            })
+        });
     }
-    Ok(answers)
+    try_join_all(asking).await
 }
 
 /// Roles whose limits the budget needs, connected or not.

@@ -53,8 +53,10 @@ pub struct ColumnUse {
 /// What is asked of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It equals a value, one of several, or is NULL.
+    /// It equals a value.
     Equal,
+    /// It is one of several values, or NULL: an index finds the rows, but not in the order of its next column.
+    Among,
     /// It equals something of another table.
     Join,
     /// It lies above, below or between values.
@@ -227,14 +229,19 @@ fn conditions(expr: &ast::Expr, uses: &mut Vec<ColumnUse>) {
                     conditions(&right, uses);
                     return;
                 }
-                Some(BinOp::Eq(_) | BinOp::In(_) | BinOp::Is(_)) => How::Equal,
+                Some(BinOp::Eq(_)) if is_any(&right) => How::Among,
+                Some(BinOp::In(_) | BinOp::Is(_)) => How::Among,
+                Some(BinOp::Eq(_)) => How::Equal,
                 Some(BinOp::Gteq(_) | BinOp::Lteq(_) | BinOp::LAngle(_) | BinOp::RAngle(_)) => {
                     How::Range
                 }
                 _ => return,
             };
             let (of_left, of_right) = (target(&left), target(&right));
-            let joined = |how| if how == How::Equal { How::Join } else { how };
+            let joined = |how| match how {
+                How::Equal | How::Among => How::Join,
+                other => other,
+            };
             match (of_left, of_right) {
                 (Some(one), Some(other)) => {
                     uses.push(one.used(joined(how)));
@@ -263,6 +270,16 @@ fn conditions(expr: &ast::Expr, uses: &mut Vec<ColumnUse>) {
         }
         _ => {}
     }
+}
+
+/// Whether it is `any (…)`.
+fn is_any(expr: &ast::Expr) -> bool {
+    let text = written(expr.syntax());
+    let word = text.trim_start().get(..3);
+    word.is_some_and(|word| word.eq_ignore_ascii_case("any"))
+        && text
+            .get(3..)
+            .is_some_and(|rest| rest.trim_start().starts_with('('))
 }
 
 fn sort(node: &SyntaxNode) -> Option<ColumnUse> {
@@ -423,6 +440,7 @@ mod tests {
                 };
                 let how = match one.how {
                     How::Equal => "=",
+                    How::Among => "among",
                     How::Join => "join",
                     How::Range => "range",
                     How::Sort { desc: true, .. } => "desc",
@@ -448,11 +466,11 @@ mod tests {
                 "o.status =",
                 "o.at range",
                 "o.n range",
-                "c.z =",
+                "c.z among",
                 "o.m range",
-                "o.k =",
+                "o.k among",
                 "c.lower(name) =",
-                "o.j =",
+                "o.j among",
                 "o.at desc",
                 "o.id asc",
             ]

@@ -43,6 +43,21 @@ pub struct Wanted {
     pub keys: Vec<KeySpec>,
     /// How many of the first keys may change places.
     pub equal: usize,
+    /// How many of these tell rows apart well; they come first.
+    pub telling: usize,
+}
+
+impl Wanted {
+    /// The same without keys that tell little apart, where others tell enough and no order follows.
+    pub fn without_few(&self) -> Option<Self> {
+        let some = self.telling > 0 && self.telling < self.equal && self.equal == self.keys.len();
+        some.then(|| Self {
+            table: self.table.clone(),
+            keys: self.keys.iter().take(self.telling).cloned().collect(),
+            equal: self.telling,
+            telling: self.telling,
+        })
+    }
 }
 
 /// A column with fewer values than this, or mostly NULL, comes after others: it tells little apart.
@@ -88,18 +103,27 @@ fn best(
         KeyTarget::Expression(_) => false,
     };
     let mut equal = uses.equal.clone();
+    // One of several values, or NULL, finds rows but ends their order: of two ways to go the better one.
+    let order = if uses.equal.iter().all(few) && !uses.among.iter().all(few) {
+        Vec::new()
+    } else {
+        uses.order.clone()
+    };
+    if order.is_empty() {
+        equal.extend(uses.among.iter().cloned());
+    }
     equal.sort_by_key(few);
     // What only tells little apart is not worth an index of its own beside a join.
     if !uses.joined.is_empty() && equal.iter().all(few) {
         equal = [uses.joined.clone(), equal].concat();
     }
     // Beside keys that find few rows they only stand in the way of the order.
-    if !uses.order.is_empty() && !equal.iter().all(few) {
+    if !order.is_empty() && !equal.iter().all(few) {
         equal.retain(|key| !few(key));
     }
     let mut keys = equal.clone();
     let tail = |keys: &mut Vec<KeySpec>| {
-        let order = uses.order.iter().filter(|_| limited || !equal.is_empty());
+        let order = order.iter().filter(|_| limited || !equal.is_empty());
         let order: Vec<KeySpec> = order.cloned().collect();
         keys.extend(if order.is_empty() {
             uses.ranges.first().cloned().into_iter().collect()
@@ -129,10 +153,12 @@ fn best(
             (key.desc, key.nulls_first) = (false, false);
         }
     }
+    let telling = kept.iter().take(equal).filter(|key| !few(key)).count();
     Some(Wanted {
         table: own.name.clone(),
         keys: kept,
         equal,
+        telling,
     })
 }
 
@@ -223,6 +249,8 @@ fn table<'a>(catalog: &'a IndexCatalog, relation: &Relation) -> Option<&'a Index
 /// What a query asks of one of its tables.
 struct Uses {
     equal: Vec<KeySpec>,
+    /// Compared with several values, or NULL.
+    among: Vec<KeySpec>,
     joined: Vec<KeySpec>,
     ranges: Vec<KeySpec>,
     /// Empty where another table takes part in it.
@@ -251,6 +279,7 @@ impl Uses {
             keys
         };
         let equal = of(|how| *how == How::Equal);
+        let among = of(|how| *how == How::Among);
         let joined = of(|how| *how == How::Join);
         let ranges = of(|how| *how == How::Range);
         // An order that another table takes part in cannot be read from this table's index.
@@ -267,6 +296,7 @@ impl Uses {
         };
         Self {
             equal,
+            among,
             joined,
             ranges,
             order,
@@ -277,16 +307,19 @@ impl Uses {
 /// Key lists worth trying for one table of a query.
 fn keys(catalog: &IndexCatalog, query: &Query, at: usize, own: &IndexedTable) -> Vec<Vec<KeySpec>> {
     let Uses {
-        equal,
+        mut equal,
+        among,
         joined,
         ranges,
         order,
     } = Uses::of(catalog, query, at, own);
+    let in_order = [equal.clone(), order.clone()].concat();
+    equal.extend(among);
     let range = |at: usize| ranges.get(at).cloned().into_iter().collect::<Vec<_>>();
     let mut lists = vec![
         [equal.clone(), range(0)].concat(),
         [equal.clone(), range(1)].concat(),
-        [equal.clone(), order.clone()].concat(),
+        in_order,
         [joined.clone(), equal.clone(), range(0)].concat(),
         [equal.clone(), joined.clone()].concat(),
         equal.clone(),

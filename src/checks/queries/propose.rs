@@ -91,6 +91,20 @@ pub fn propose(
             }
         }
     }
+    // What tells little apart is not worth a second index where another one finds the same rows in an order.
+    for at in 0..wants.len() {
+        let Some(less) = wants.get(at).and_then(|(one, ..)| one.without_few()) else {
+            continue;
+        };
+        let found = wants.iter().any(|(other, ..)| {
+            other.table == less.table
+                && other.keys.len() > other.equal
+                && covers(&other.keys, &less)
+        });
+        if found && let Some((one, ..)) = wants.get_mut(at) {
+            *one = less;
+        }
+    }
     // Longer ones first: they may do for the shorter ones as well.
     wants.sort_by(|a, b| {
         b.0.keys

@@ -87,6 +87,7 @@ mod prune;
 mod prune_pending;
 mod queries;
 mod queries_baseline;
+mod queries_proposals;
 mod refusals;
 mod replication;
 mod sandbox;
@@ -146,6 +147,7 @@ const MODULES: &[&Module] = &[
     &prune_pending::MODULE,
     &queries::MODULE,
     &queries_baseline::MODULE,
+    &queries_proposals::MODULE,
     &refusals::MODULE,
     &replication::MODULE,
     &sandbox::MODULE,

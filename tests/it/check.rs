@@ -14,6 +14,7 @@ tests!(
     a_target_that_hangs_delays_no_other,
     ages_sizes_and_archiving_are_those_of_the_server,
     stored_readings_tell_slower_statements_and_loops,
+    replicas_and_slots_are_judged_and_one_that_is_down_is_one_cause,
 );
 
 const PLAN: &str = r#"partitions:
@@ -474,5 +475,73 @@ async fn stored_readings_tell_slower_statements_and_loops(ctx: &Ctx) -> Result<(
             && one["value"].as_f64() >= Some(1.0)),
         "{report:#}"
     );
+    Ok(())
+}
+
+async fn replicas_and_slots_are_judged_and_one_that_is_down_is_one_cause(ctx: &Ctx) -> Result<()> {
+    let primary = ctx.private_cluster()?.start().await?;
+    let mut menu = primary.standby("menu").slot("menu").start().await?;
+    ctx.plan(&format!(
+        r#"targets:
+  main:
+    primary: {{ url: "{}" }}
+    replicas: [{{ name: menu, url: "{}", use: menu }}]
+rules:
+  - {{ id: lag, metric: replica.visible_lag, scope: {{ role: replica }}, critical: "> 60s" }}
+  - {{ id: state, metric: replica.state, expect: [streaming] }}
+  - {{ id: slots, metric: slot.wal_status, expect: [reserved, extended] }}
+  - {{ id: kept, metric: slot.retained_bytes, critical: "> 100GB" }}
+  - {{ id: used, metric: conn.effective_used, critical: ">= 100%" }}
+"#,
+        primary.url(),
+        menu.url()
+    ))?;
+    let check = |words: &str| {
+        let words = ["check", "-o", "json"]
+            .into_iter()
+            .chain(words.split_whitespace());
+        ctx.dbops()
+            .args(words.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let green = check("").run().await?.exits_with(0)?.json()?;
+    let lag = finding(&green, "lag")?;
+    ensure!(
+        lag["status"] == "ok" && lag["basis"] == "probe",
+        "{green:#}"
+    );
+    ensure!(
+        lag["labels"]["use"] == "menu" && lag["resolution"].is_number(),
+        "{lag}"
+    );
+    ensure!(
+        finding(&green, "state")?["state"] == "streaming",
+        "{green:#}"
+    );
+    ensure!(
+        finding(&green, "slots")?["labels"]["slot"] == "menu",
+        "{green:#}"
+    );
+    ensure!(findings(&green, "used").len() == 2, "{green:#}");
+    // Nothing is written: the servers' own figures, and never a zero that nobody measured.
+    let passive = check("--no-probe --rule lag").run().await?.json()?;
+    ensure!(finding(&passive, "lag")?["basis"] != "probe", "{passive:#}");
+    menu.stop();
+    let red = check("").run().await?.exits_with(1)?.json()?;
+    let up: Vec<_> = findings(&red, "node.up");
+    let of = |node: &str| {
+        up.iter()
+            .find(|one| one["labels"]["node"] == node)
+            .map(|one| one["state"].clone())
+    };
+    ensure!(
+        of("menu") == Some("down".into()) && of("primary") == Some("up".into()),
+        "{red:#}"
+    );
+    let lag = finding(&red, "lag")?;
+    ensure!(
+        lag["status"] == "skipped" && lag["value"].is_null(),
+        "{lag}"
+    );
+    ensure!(finding(&red, "slots")?["status"] == "ok", "{red:#}");
     Ok(())
 }

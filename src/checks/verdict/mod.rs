@@ -323,7 +323,10 @@ impl Holding<'_> {
 
     fn missing(&self, missing: &Missing) -> Finding {
         let status = match missing.reason {
-            Reason::NotConnected | Reason::Exhausted if missing.metrics == "*" => Status::Skipped,
+            // One that is of a node is told by node.up.
+            Reason::NotConnected | Reason::Exhausted if missing.labels.contains_key("node") => {
+                Status::Skipped
+            }
             _ => self.unknown_as(),
         };
         self.finding(missing.labels.clone(), status, |finding| {

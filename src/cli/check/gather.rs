@@ -19,6 +19,7 @@ use crate::cli::change::{Breadth, Depth, read_indexes};
 use crate::cli::context::{Context, Selected};
 use crate::cli::pool;
 use crate::cli::queries;
+use crate::cli::replication;
 use crate::conn::failure::describe_error;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::failure::is_exhausted;
@@ -33,7 +34,7 @@ use crate::sample::statements::unavailable::{self, ReadError};
 const AT_ONCE: usize = 16;
 
 /// Families of metrics that this version measures.
-const MEASURED: [&str; 11] = [
+const MEASURED: [&str; 14] = [
     "query",
     "node",
     "partition",
@@ -45,6 +46,9 @@ const MEASURED: [&str; 11] = [
     "conn",
     "pool",
     "budget",
+    "replica",
+    "slot",
+    "archive",
 ];
 
 /// Measures everything that the rules ask for.
@@ -54,11 +58,12 @@ pub(super) async fn gather(
     rules: &[Rule],
     targets: &[Selected],
     most: Duration,
+    probe: bool,
 ) -> anyhow::Result<Gathered> {
     let wanted = Wanted { rules };
     let mut all = Gathered::default();
     let mut each = stream::iter(targets)
-        .map(|selected| one(context, plan, wanted, selected, most))
+        .map(|selected| one(context, plan, wanted, selected, most, probe))
         .buffer_unordered(AT_ONCE);
     while let Some(found) = each.next().await {
         all.measured.extend(found.measured);
@@ -89,6 +94,7 @@ async fn one(
     wanted: Wanted<'_>,
     selected: &Selected,
     most: Duration,
+    probe: bool,
 ) -> Gathered {
     let mut found = Gathered::default();
     let name = selected
@@ -107,10 +113,17 @@ async fn one(
             false => Gathered::default(),
         }
     };
+    let replication = replicas_and_slots(context, wanted, selected, most, probe);
     let measuring = measure_all(context, plan, wanted, selected, name, &mut found);
-    let (connections, up) = tokio::join!(connections, tokio::time::timeout(most, measuring));
-    found.measured.extend(connections.measured);
-    found.missing.extend(connections.missing);
+    let (connections, replication, up) = tokio::join!(
+        connections,
+        replication,
+        tokio::time::timeout(most, measuring)
+    );
+    for part in [connections, replication] {
+        found.measured.extend(part.measured);
+        found.missing.extend(part.missing);
+    }
     let up = match up {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err((down_reason(&error), describe_error(&error))),
@@ -156,6 +169,49 @@ async fn one(
     found
 }
 
+/// Replicas and slots, and which of the declared replicas answer.
+async fn replicas_and_slots(
+    context: &Context,
+    wanted: Wanted<'_>,
+    selected: &Selected,
+    most: Duration,
+    probe: bool,
+) -> Gathered {
+    let declared = selected
+        .target
+        .as_ref()
+        .is_some_and(|target| !target.replicas.is_empty());
+    let families: Vec<&'static str> = ["replica", "slot"]
+        .into_iter()
+        .filter(|family| wanted.has(family))
+        .collect();
+    if families.is_empty() && !(declared && wanted.has("node")) {
+        return Gathered::default();
+    }
+    let asked = replication::Asked {
+        probe: probe && declared && wanted.has("replica.visible_lag"),
+        rate: wanted.has("slot.time_to_loss"),
+    };
+    let failed = |why: String| Gathered {
+        measured: Vec::new(),
+        missing: families
+            .iter()
+            .map(|metrics| Missing {
+                metrics,
+                labels: Arc::new(labels(&[("target", &selected.name)])),
+                reason: Reason::NotConnected,
+                why: why.clone(),
+            })
+            .collect(),
+    };
+    let measuring = replication::figures(context, selected, most, asked);
+    match tokio::time::timeout(most, measuring).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => failed(describe_error(&error)),
+        Err(_) => failed(format!("no answer within {} s", most.as_secs_f64())),
+    }
+}
+
 /// Connections and pools of all nodes; what fails as a whole is why they are not known.
 async fn connections(context: &Context, selected: &Selected, most: Duration) -> Gathered {
     let mut found = Gathered::default();
@@ -197,7 +253,7 @@ async fn measure_all(
     let target = Arc::new(labels(&[("target", &selected.name)]));
     for rule in wanted.rules {
         let family = rule.metric.split('.').next().unwrap_or_default();
-        let known = MEASURED.contains(&family) || family == "archive";
+        let known = MEASURED.contains(&family);
         if !known
             && let Some(metric) = crate::plan_file::metric::metric(&rule.metric)
             && !found.missing.iter().any(|one| one.metrics == metric.name)

@@ -78,7 +78,7 @@ enum Profile {
 
 /// Hold everything that is measured against the rules of the plan files: one verdict
 ///
-/// Reads only. Rules are those of `rules:`, and a few of its own where there are none. What cannot be measured is
+/// Reads only, but for one small commit where a rule asks for the lag of replicas (see --no-probe). Rules are those of `rules:`, and a few of its own where there are none. What cannot be measured is
 /// unknown, with its reason and what to do; it never counts as good.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -112,6 +112,9 @@ pub(super) struct Args {
     /// Exit with 1 when something is measured that no rule looks at
     #[arg(long)]
     require_coverage: bool,
+    /// Write nothing at all: lag of replicas is what the servers show, not that of a small commit (a logical message)
+    #[arg(long)]
+    no_probe: bool,
     /// Give up on a target after this long
     #[arg(long, value_name = "TIME", default_value = "15s")]
     timeout: Millis,
@@ -174,6 +177,7 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             &rules,
             &targets,
             Duration::from_millis(args.timeout.0),
+            !args.no_probe,
         ))?;
         // The moment of the sample, not of the start: a burst lasts.
         let now = context.as_of().unwrap_or_else(clock);

@@ -1,10 +1,12 @@
 //! `dbops replication`: the group only dispatches; without a word it shows the status.
 
+mod figures;
 mod gather;
 mod slots;
 mod status;
 mod wait;
 
+pub(super) use self::figures::{Asked, figures};
 use clap::{Args, Subcommand};
 
 use super::context::Context;

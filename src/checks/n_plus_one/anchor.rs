@@ -21,6 +21,8 @@ pub(super) struct Field {
     pub(super) anchor: Option<usize>,
     /// Places of statements that cannot be children of loops, busiest first.
     pub(super) roots: Vec<usize>,
+    /// Places of statements that behave like children of loops: rows that they use up are no other's.
+    pub(super) loops: Vec<usize>,
     /// Fano factor that three quarters of them stay below, at least 1.
     pub(super) bursts: f64,
 }
@@ -31,37 +33,12 @@ impl Field {
         gates: &[Result<Candidate, Quiet>],
         anchor: Option<usize>,
     ) -> Self {
-        let roots: Vec<usize> = group
-            .statements
-            .iter()
-            .enumerate()
-            .zip(gates)
-            .filter(|((_, statement), gate)| {
-                gate.is_err()
-                    && statement.total_calls() >= 5.0
-                    && !matches!(
-                        statement.shape.kind,
-                        StatementKind::Utility | StatementKind::Insert | StatementKind::Transaction
-                    )
-            })
-            .map(|((index, _), _)| index)
-            .take(MOST_ROOTS)
-            .collect();
-        let mut reached: Vec<f64> = roots
-            .iter()
-            .filter_map(|index| group.statements.get(*index))
-            .filter(|statement| statement.total_calls() >= 20.0)
-            .map(|statement| fano(&statement.calls))
-            .collect();
-        reached.sort_by(f64::total_cmp);
-        let bursts = reached
-            .get(reached.len() * 3 / 4)
-            .copied()
-            .unwrap_or(1.0)
-            .max(1.0);
+        let roots = roots(group, gates);
+        let bursts = bursts(group, &roots);
         Self {
             anchor,
             roots,
+            loops: Vec::new(),
             bursts,
         }
     }
@@ -72,6 +49,44 @@ impl Field {
         let anchor = self.anchor.filter(|anchor| *anchor != of)?;
         explain(group, anchor, Some(of)).map(|(slope, _)| slope)
     }
+}
+
+/// Fano factor of a statement that runs once per request, held against that of others outside loops.
+const MOST_BUNDLED: f64 = 3.0;
+
+fn roots(group: &Group, gates: &[Result<Candidate, Quiet>]) -> Vec<usize> {
+    group
+        .statements
+        .iter()
+        .enumerate()
+        .zip(gates)
+        .filter(|((_, statement), gate)| {
+            gate.is_err()
+                && statement.total_calls() >= 5.0
+                && !matches!(
+                    statement.shape.kind,
+                    StatementKind::Utility | StatementKind::Insert | StatementKind::Transaction
+                )
+        })
+        .map(|((index, _), _)| index)
+        .take(MOST_ROOTS)
+        .collect()
+}
+
+/// Fano factor that three quarters of the statements stay below, at least 1.
+fn bursts(group: &Group, of: &[usize]) -> f64 {
+    let mut reached: Vec<f64> = of
+        .iter()
+        .filter_map(|index| group.statements.get(*index))
+        .filter(|statement| statement.total_calls() >= 20.0)
+        .map(|statement| fano(&statement.calls))
+        .collect();
+    reached.sort_by(f64::total_cmp);
+    reached
+        .get(reached.len() * 3 / 4)
+        .copied()
+        .unwrap_or(1.0)
+        .max(1.0)
 }
 
 /// Chooses the statement that runs once per request: the one that is asked for; or the busiest look-up of a natural
@@ -110,16 +125,27 @@ pub(super) fn find(
                 .get(index)
                 .is_some_and(|statement| statement.fan_out() <= 1.0)
     };
+    // Requests come one by one: what is more bundled than most of what is no loop is part of a loop itself, such as a
+    // transaction for each row.
+    let usual = bursts(group, &roots(group, gates));
+    let calm = |index: usize, most: f64| {
+        group
+            .statements
+            .get(index)
+            .is_some_and(|statement| fano(&statement.calls) <= most * usual)
+    };
     let explained = |index: &usize, least: f64| {
         explain(group, *index, None).is_some_and(|(_, part)| part >= least)
     };
     places(&|index| natural(index) || begins(index))
         .into_iter()
-        .find(|index| explained(index, ANCHOR_EXPLAINED))
+        .find(|index| {
+            (natural(*index) || calm(*index, MOST_BUNDLED)) && explained(index, ANCHOR_EXPLAINED)
+        })
         .or_else(|| {
             places(&object)
                 .into_iter()
-                .find(|index| explained(index, 0.9))
+                .find(|index| calm(*index, MOST_BUNDLED / 2.0) && explained(index, 0.9))
         })
 }
 

@@ -3,7 +3,8 @@
 use super::anchor::{Field, ONE_EACH};
 use super::gate::Candidate;
 use super::observation::{Group, Statement};
-use super::regression::{Term, bounded, correlation, differences, fano, forward, mean, ramp};
+use super::parent::{ParentEvidence, parent};
+use super::regression::{Term, bounded, differences, fano, forward, mean, steady_fano};
 use super::schema::Links;
 use super::sources::{FAN_LIST, FAN_ONE, Source, Tie, follows, is_batch, sources};
 
@@ -16,6 +17,8 @@ pub struct Evidence {
     pub clumping: f64,
     /// The same after what the calls of statements outside loops explain is taken away.
     pub clumping_left: f64,
+    /// Fano factor of the usual pair of windows: bursts of one endpoint raise it little, bundles do.
+    pub clumping_steady: f64,
     /// Fano factor that statements which are no children of loops reach in the same windows.
     pub bursts: f64,
     /// The best parent.
@@ -36,25 +39,6 @@ pub struct Evidence {
     pub requests_per_call: Option<f64>,
     /// Part of the calls that happen once per request, 0 to 1.
     pub once_share: f64,
-}
-
-/// What the counts say about a list as parent.
-#[derive(Debug, Clone, Default)]
-pub struct ParentEvidence {
-    /// Its place in the group.
-    pub index: usize,
-    /// Name of the foreign key that ties them.
-    pub foreign_key: Option<String>,
-    /// Whether keys, joins or names tie them.
-    pub tied: bool,
-    /// Calls of the child per call of the list.
-    pub amplification: f64,
-    /// Part of the child's calls that the list's rows account for.
-    pub share: f64,
-    /// Clumping before divided by clumping after, as a logarithm.
-    pub gain: f64,
-    /// Correlation of the differences of calls and rows.
-    pub correlation: f64,
 }
 
 /// Terms that may explain calls outside loops.
@@ -92,6 +76,13 @@ pub(super) fn evidence(
         .filter_map(|(index, _)| pool.get(*index).cloned())
         .collect();
     let lists = lists(group, &all);
+    let loops: Vec<Vec<f64>> = field
+        .loops
+        .iter()
+        .filter(|index| **index != candidate.index)
+        .filter_map(|index| group.statements.get(*index))
+        .map(|statement| differences(&statement.calls))
+        .collect();
     let tied: Vec<&Statement> = lists
         .iter()
         .filter(|(source, _)| source.tie != Tie::Counts)
@@ -101,8 +92,9 @@ pub(super) fn evidence(
         calls,
         clumping: fano(&child.calls),
         clumping_left: plain.variance / scale,
+        clumping_steady: steady_fano(&child.calls).min(fano(&child.calls)),
         bursts: field.bursts,
-        parent: parent(child, &steps, &start, plain.variance, &lists),
+        parent: parent(child, &steps, &start, plain.variance, &lists, &loops),
         list_rows: (!tied.is_empty()).then(|| {
             (
                 tied.iter().map(|list| list.total_rows()).sum(),
@@ -200,59 +192,4 @@ fn lists<'a>(group: &'a Group, all: &'a [Source]) -> Vec<(&'a Source, &'a Statem
     });
     lists.truncate(MOST_LISTS);
     lists
-}
-
-fn parent(
-    child: &Statement,
-    steps: &[f64],
-    start: &[Term],
-    before: f64,
-    lists: &[(&Source, &Statement)],
-) -> Option<ParentEvidence> {
-    let pool: Vec<Term> = lists
-        .iter()
-        .map(|(_, list)| Term {
-            series: differences(&list.rows),
-            low: 0.0,
-            high: ONE_EACH,
-        })
-        .collect();
-    let fit = forward(steps, start, &pool, 3, 0.05);
-    let gain = (before.max(1e-9) / fit.variance.max(1e-9)).ln().max(0.0);
-    let evidence = |source: &Source, list: &Statement, slope: f64| ParentEvidence {
-        index: source.index,
-        foreign_key: source.foreign_key.clone(),
-        tied: source.tie != Tie::Counts,
-        amplification: slope * list.fan_out(),
-        share: slope * list.total_rows() / child.total_calls().max(1.0),
-        gain,
-        correlation: correlation(steps, &differences(&list.rows)),
-    };
-    let merit =
-        |parent: &ParentEvidence| parent.share.min(1.0) * ramp(parent.amplification, 1.0, 3.0);
-    let fitted = fit
-        .chosen
-        .iter()
-        .filter_map(|(place, slope)| {
-            let (source, list) = lists.get(*place)?;
-            Some(evidence(source, list, *slope))
-        })
-        .max_by(|a, b| merit(a).total_cmp(&merit(b)));
-    // Where the rows explain too little to count as evidence, the list that keys tie to it and that moves with it most
-    // is still the best guess.
-    fitted.or_else(|| {
-        lists
-            .iter()
-            .filter(|(_, list)| !is_batch(list))
-            .map(|(source, list)| ParentEvidence {
-                gain: 0.0,
-                ..evidence(source, list, 0.0)
-            })
-            .filter(|parent| parent.tied || parent.correlation >= 0.5)
-            .max_by(|a, b| a.correlation.total_cmp(&b.correlation))
-            .map(|parent| ParentEvidence {
-                correlation: 0.0,
-                ..parent
-            })
-    })
 }

@@ -8,6 +8,7 @@ mod fix;
 pub mod gate;
 pub mod observation;
 pub mod orm;
+mod parent;
 pub mod recorded;
 mod regression;
 pub mod report;
@@ -15,7 +16,8 @@ pub mod schema;
 pub mod score;
 mod sources;
 
-pub use evidence::{Evidence, ParentEvidence};
+pub use evidence::Evidence;
+pub use parent::ParentEvidence;
 pub use report::{Parent, QuietStatement, Report, Suspect};
 
 use std::collections::BTreeMap;
@@ -169,13 +171,37 @@ fn judge(
     links: &Links,
     anchor: Option<usize>,
 ) -> (Field, Vec<Judged>) {
-    let field = Field::new(group, gates, anchor);
-    let judged = gates
+    let mut field = Field::new(group, gates, anchor);
+    let first = judge_by(group, gates, links, &field);
+    // A list that several loops share explains each of them once the rows that the others used are taken away.
+    field.loops = first
+        .iter()
+        .filter(|one| one.score >= score::SUSPECT)
+        .map(|one| one.candidate.index)
+        .take(MOST_LOOPS)
+        .collect();
+    let judged = match field.loops.as_slice() {
+        [] | [_] => first,
+        _ => judge_by(group, gates, links, &field),
+    };
+    (field, judged)
+}
+
+/// More loops than this take nothing more away from each other, and cost.
+const MOST_LOOPS: usize = 12;
+
+fn judge_by(
+    group: &Group,
+    gates: &[Result<Candidate, Quiet>],
+    links: &Links,
+    field: &Field,
+) -> Vec<Judged> {
+    gates
         .iter()
         .flatten()
         .filter_map(|candidate| {
-            let evidence = evidence(group, candidate, &field, links)?;
-            let (score, terms) = score::score(&evidence, candidate.class, candidate.kind);
+            let evidence = evidence(group, candidate, field, links)?;
+            let (score, terms) = score::score(&evidence, candidate.kind);
             Some(Judged {
                 candidate: candidate.clone(),
                 evidence,
@@ -185,8 +211,7 @@ fn judge(
                 verdict: Verdict::None,
             })
         })
-        .collect();
-    (field, judged)
+        .collect()
 }
 
 /// Score above which a statement that follows one object at a time cannot rise, unless that object is fetched in a

@@ -34,6 +34,21 @@ pub(super) fn fano(series: &[f64]) -> f64 {
     dot(&steps, &steps) / steps.len() as f64 / (2.0 * mean)
 }
 
+/// Returns the same from the median of neighbours' differences: a few jumps of the rate do not move it.
+pub(super) fn steady_fano(series: &[f64]) -> f64 {
+    let mut ratios: Vec<f64> = series
+        .windows(2)
+        .filter(|pair| pair[0] + pair[1] > 0.0)
+        .map(|pair| (pair[1] - pair[0]).powi(2) / (pair[0] + pair[1]))
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let Some(median) = ratios.get(ratios.len() / 2) else {
+        return 0.0;
+    };
+    // The median of a squared normal variable of variance 1.
+    median / 0.455
+}
+
 pub(super) fn mean(series: &[f64]) -> f64 {
     series.iter().sum::<f64>() / series.len().max(1) as f64
 }

@@ -1,14 +1,15 @@
 //! The scorecard: terms, each with its figure and its points, and the verdict that they add up to.
 //!
-//! The points come from a logistic regression over labelled runs of ten ORMs and over simulated applications, half
-//! of each kept back (`tests/n_plus_one.rs`); they are scaled so that 50 is the line between yes and no.
+//! The points come from a logistic regression over labelled runs of ten ORMs, over recordings of five and over
+//! simulated applications, half of each kept back (`tests/n_plus_one.rs`); they are scaled so that 50 is the line
+//! between yes and no.
 
 use serde::Serialize;
 
 use super::evidence::Evidence;
 use super::gate::Kind;
+use super::parent::ParentEvidence;
 use super::regression::ramp;
-use super::schema::ColumnClass;
 
 /// How sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,12 +69,9 @@ pub const FEW_WINDOWS: usize = 6;
 
 /// How much of the anchor other statements must explain before it counts as called once per request.
 pub(super) const ANCHOR_EXPLAINED: f64 = 0.85;
-/// Calls that clump no more than this are single calls.
-const SINGLE_CALLS: f64 = 1.6;
-const CAP_SINGLE: f64 = 35.0;
 
 /// Returns the terms with points, and their sum within 0 and 100.
-pub(super) fn score(evidence: &Evidence, class: ColumnClass, kind: Kind) -> (f64, Vec<Term>) {
+pub(super) fn score(evidence: &Evidence, kind: Kind) -> (f64, Vec<Term>) {
     let mut terms = Vec::new();
     let mut add = |name, value: f64, part: f64, weight: f64, says: String| {
         let points = part * weight;
@@ -86,69 +84,60 @@ pub(super) fn score(evidence: &Evidence, class: ColumnClass, kind: Kind) -> (f64
             });
         }
     };
-    let left = evidence.clumping_left.max(1e-3);
+    add(
+        "doubt",
+        1.0,
+        1.0,
+        -2.0,
+        "a statement is honest until figures speak against it".to_owned(),
+    );
+    let left = evidence.clumping_left;
+    let steady = evidence.clumping_steady;
     add(
         "clumping",
         left,
-        ramp(left.ln(), 2_f64.ln(), 8_f64.ln()),
-        26.0,
+        growth(left, 1.5, 6.0),
+        7.0,
         format!("calls come in bundles: their variance is {left:.1} times that of single calls"),
     );
-    let calm = 1.0 - ramp(evidence.bursts.ln(), 1.5_f64.ln(), 4_f64.ln());
     add(
-        "clumping-in-calm-traffic",
-        evidence.bursts,
-        calm * ramp(left.ln(), 2.5_f64.ln(), 6_f64.ln()),
-        21.0,
-        "and nothing else comes in bursts".to_owned(),
+        "clumping-always",
+        steady,
+        growth(steady, 1.6, 14.0),
+        4.0,
+        format!("{steady:.1} times in the usual pair of windows"),
     );
-    let relative = (left / evidence.bursts).max(1e-3);
+    let evenly = steady / evidence.clumping.max(1e-3);
+    add(
+        "clumping-at-no-one-time",
+        evenly,
+        growth(left, 1.5, 6.0) * growth(evenly, 0.1, 0.5),
+        12.0,
+        "and in most windows alike, not in a burst now and then".to_owned(),
+    );
+    let relative = steady / evidence.bursts;
     add(
         "clumping-of-the-rest",
         relative,
-        ramp(relative.ln(), 0.7_f64.ln(), 4_f64.ln()),
-        16.0,
+        growth(relative, 0.6, 3.0),
+        12.0,
         format!("{relative:.1} times as bundled as statements that no loop can run"),
     );
+    add(
+        "clumping-in-calm-traffic",
+        evidence.bursts,
+        (1.0 - growth(evidence.bursts, 1.3, 3.0)) * growth(left.min(steady), 2.0, 6.0),
+        10.0,
+        "and nothing else comes in bursts".to_owned(),
+    );
     if let Some(parent) = &evidence.parent {
-        let several = ramp(parent.amplification, 1.0, 2.0);
-        add(
-            "amplification",
-            parent.amplification,
-            ramp(parent.amplification, 1.0, 3.0) * ramp(parent.share, 0.0, 0.4),
-            13.0,
-            format!(
-                "{:.1} calls for each execution of the list, {:.0} % of all",
-                parent.amplification,
-                100.0 * parent.share.min(1.0)
-            ),
-        );
-        add(
-            "explained-by-the-list",
-            parent.gain,
-            ramp(parent.gain, 0.1, 1.2) * several,
-            24.0,
-            format!(
-                "rows of the list explain {:.0} % of how the calls vary",
-                100.0 * (1.0 - (-parent.gain).exp())
-            ),
-        );
-        add(
-            "correlation",
-            parent.correlation,
-            ramp(parent.correlation, 0.3, 0.7) * several,
-            15.0,
-            format!(
-                "calls and rows of the list move together: {:.2}",
-                parent.correlation
-            ),
-        );
+        follows(&mut add, parent);
     }
     add(
         "excess",
         evidence.excess,
-        ramp(evidence.excess, 0.0, 0.6),
-        12.0,
+        ramp(evidence.excess, 0.0, 0.3),
+        9.5,
         format!(
             "{:.0} % of the calls have no single object fetched before them",
             100.0 * evidence.excess
@@ -160,50 +149,126 @@ pub(super) fn score(evidence: &Evidence, class: ColumnClass, kind: Kind) -> (f64
         evidence.per_request,
     ) {
         add(
+            "apart-from-requests",
+            slope,
+            (1.0 - ramp(slope, 0.03, 0.2)) * growth(left, 1.5, 6.0),
+            6.5,
+            format!("one more call comes with {slope:.2} more requests"),
+        );
+        add(
             "once-per-request",
             slope,
-            ramp(slope, 0.15, 0.5),
-            -32.0,
+            0.66 * ramp(slope, 0.15, 0.4) + 0.34 * ramp(slope, 0.4, 0.9),
+            -17.0,
             format!("one more call comes with {slope:.2} more requests"),
         );
         add(
             "busiest-window",
             peak,
-            ramp(peak.max(1e-3).ln(), 0.0, 1.0),
-            11.0,
+            growth(peak, 0.5, 1.5),
+            5.0,
             format!("{peak:.1} calls per request in the busiest window"),
         );
         add(
             "calls-per-request",
             mean,
-            ramp(mean.max(1e-3).ln(), 0.0, 0.3),
-            6.0,
+            growth(mean, 0.2, 0.5),
+            4.0,
             format!("{mean:.1} calls per request"),
         );
     }
-    let own = class == ColumnClass::PrimaryKey;
-    let writes = matches!(kind, Kind::Update | Kind::Delete);
     add(
         "own-key",
         1.0,
-        f64::from(u8::from(own)),
-        if writes { -8.0 } else { -24.0 },
-        "looks up a table's own key, which honest pages do most".to_owned(),
+        f64::from(u8::from(kind == Kind::BelongsTo)),
+        -10.5,
+        "fetches one object by its own key, which honest pages do most".to_owned(),
+    );
+    add(
+        "insert",
+        1.0,
+        f64::from(u8::from(kind == Kind::Insert)),
+        2.5,
+        "inserts, which pages seldom do more than once".to_owned(),
     );
     add(
         "one-to-one",
         evidence.one_to_one,
-        1.0 - ramp(evidence.one_to_one, 0.02, 0.08),
-        -6.0,
+        1.0 - ramp(evidence.one_to_one, 0.03, 0.2),
+        -12.0,
         "runs as often as single objects are fetched before it".to_owned(),
     );
     let sum: f64 = terms.iter().map(|term| term.points).sum();
-    let most = if left < SINGLE_CALLS {
-        CAP_SINGLE
-    } else {
-        100.0
-    };
-    (sum.clamp(0.0, most).round(), terms)
+    (sum.clamp(0.0, 100.0).round(), terms)
+}
+
+/// Terms of the list whose rows the calls may follow.
+fn follows(add: &mut impl FnMut(&'static str, f64, f64, f64, String), parent: &ParentEvidence) {
+    let several = ramp(parent.amplification, 1.0, 2.0);
+    add(
+        "keys-tie-the-list",
+        1.0,
+        f64::from(u8::from(parent.tied)),
+        7.5,
+        "a key, a join or a name ties a list to it".to_owned(),
+    );
+    add(
+        "amplification",
+        parent.amplification,
+        several * ramp(parent.share, 0.1, 0.5),
+        3.0,
+        format!(
+            "{:.1} calls for each execution of the list, {:.0} % of all",
+            parent.amplification,
+            100.0 * parent.share.min(1.0)
+        ),
+    );
+    add(
+        "explained-by-the-list",
+        parent.gain,
+        ramp(parent.gain, 0.2, 1.5) * several,
+        6.0,
+        format!(
+            "rows of the list explain {:.0} % of how the calls vary",
+            100.0 * (1.0 - (-parent.gain).exp())
+        ),
+    );
+    add(
+        "correlation",
+        parent.correlation,
+        ramp(parent.correlation, 0.5, 0.95) * several,
+        8.0,
+        format!(
+            "calls and rows of the list move together: {:.2}",
+            parent.correlation
+        ),
+    );
+    add(
+        "certainty",
+        parent.certainty,
+        growth(parent.certainty, 1.0, 8.0) * several,
+        8.0,
+        format!(
+            "{:.2} calls for each row, {:.1} standard errors from none",
+            parent.slope, parent.certainty
+        ),
+    );
+    add(
+        "row-for-row",
+        parent.row_for_row,
+        0.53 * (1.0 - ramp(parent.row_for_row, 0.0, 0.15))
+            + 0.47 * (1.0 - ramp(parent.row_for_row, 0.15, 0.6)),
+        15.0,
+        format!(
+            "calls and rows of the list differ by {:.0} %, window by window",
+            100.0 * parent.row_for_row
+        ),
+    );
+}
+
+/// From 0 at `low` to 1 at `high`, by the logarithm.
+fn growth(value: f64, low: f64, high: f64) -> f64 {
+    ramp(value.max(1e-3).ln(), low.ln(), high.ln())
 }
 
 /// Whether a single reading leaves room for a loop: a list that could have caused the calls, and nothing else.

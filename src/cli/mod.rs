@@ -59,7 +59,7 @@ enum Command {
     /// Build, list, import and advise indexes
     Indexes(indexes::Group),
     /// Read what pg_stat_statements counts
-    Queries(queries::Group),
+    Queries(Box<queries::Group>),
     /// Show who takes the connections, and what is left of them
     Pool(pool::Group),
     /// Hold everything that is measured against the rules of the plan files: one verdict
@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Partitions(group) => partitions::run(group, &context),
         Command::Indexes(group) => indexes::run(group, &context),
-        Command::Queries(group) => queries::run(group, &context),
+        Command::Queries(group) => queries::run(*group, &context),
         Command::Pool(group) => pool::run(group, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Replication(group) => replication::run(group, &context),

@@ -72,6 +72,36 @@ async fn top_adds_up_what_is_one_statement(ctx: &Ctx) -> Result<()> {
         "not measured is not 0: {sleep}"
     );
     ensure!(top["noise"]["statements"].as_u64() >= Some(1), "{top}");
+    // A histogram that something else counted says more than moments can.
+    let print = sleep["fingerprint"].as_str().context("no fingerprint")?;
+    let file = ctx.dir().join("histograms.json");
+    let write = |calls: &str| {
+        let entry = format!(
+            r#"{{"fingerprint": "{print}", "bounds_ms": [50, 60, 5000], "calls": {calls}}}"#
+        );
+        std::fs::write(
+            &file,
+            format!(r#"{{"format": "dbops.histograms/1", "statements": [{entry}]}}"#),
+        )
+    };
+    write("[0, 99, 1, 0]")?;
+    let path = file.to_str().context("no path")?;
+    let words = ["top", "--limit", "0", "--histograms", path];
+    let counted = report(ctx, &db, &words).await?;
+    let sleep = statement(&counted, "pg_sleep")?;
+    ensure!(
+        sleep["p95_low_ms"] == 50.0 && sleep["p95_high_ms"] == 60.0,
+        "{sleep}"
+    );
+    ensure!(sleep["p95_note"] == "from a histogram", "{sleep}");
+    write("[1]")?;
+    let refused = ctx.dbops().on(&db).args(["queries"]).args(words);
+    let refused = refused.run().await?.exits_with(2)?;
+    ensure!(
+        refused.stderr.contains("histograms.json") && refused.stderr.contains("one number more"),
+        "{}",
+        refused.stderr
+    );
     let texts = top.to_string();
     for word in [
         "do-not-show",

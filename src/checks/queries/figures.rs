@@ -157,7 +157,11 @@ pub fn figures<F>(statement: &Statement<F>, frame: &Frame) -> Figures {
 
 /// Returns what the 95th percentile of a statement's executions can be.
 pub fn percentile<F>(statement: &Statement<F>) -> Option<Percentile> {
-    p95::percentile(&moments(statement))
+    let proven = p95::percentile(&moments(statement));
+    match &statement.histogram {
+        Some(histogram) => Some(histogram.percentile(proven)),
+        None => proven,
+    }
 }
 
 /// What is known of the executions of a statement.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::histogram::Histogram;
 use super::p95::Extreme;
 use crate::sample::statements::column::{Column, Nature};
 use crate::sample::statements::model::{Counters, Key, Snapshot};
@@ -49,6 +50,8 @@ pub struct Statement<F> {
     pub min: Extreme,
     /// The longest execution.
     pub max: Extreme,
+    /// Its executions by their time, where something else counted them.
+    pub histogram: Option<Arc<Histogram>>,
     /// Since when the oldest of its entries counts, seconds since the epoch; `None`: the extension is older than 1.11.
     pub since: Option<f64>,
     /// Calls of the entry whose text it has.
@@ -200,6 +203,7 @@ impl<F> Statement<F> {
             min: Extreme::Unknown,
             max: Extreme::Unknown,
             since: None,
+            histogram: None,
             most_calls: -1.0,
         }
     }

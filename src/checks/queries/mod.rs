@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod figures;
 pub mod group;
+pub mod histogram;
 pub mod kind;
 pub mod p95;
 pub mod propose;

@@ -52,6 +52,8 @@ pub enum Estimate {
     Bimodal,
     /// The deviation is not known.
     NoDeviation,
+    /// None is needed: the ends are those of a histogram's bucket.
+    Counted,
 }
 
 /// Whether a percentile is above a limit.

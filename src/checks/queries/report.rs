@@ -328,6 +328,7 @@ impl Overview {
                 Estimate::TooFewCalls => Some("too few calls for an estimate"),
                 Estimate::Bimodal => Some("bimodal: no estimate"),
                 Estimate::NoDeviation => Some("the deviation is not known: no estimate"),
+                Estimate::Counted => Some("from a histogram"),
             }),
             broken: Vec::new(),
             unknown: Vec::new(),

@@ -147,9 +147,10 @@ pub fn query_metrics<'a, F: 'a>(
         );
         // At most twenty times the mean: for most statements that is below every limit, and the exact bounds, which
         // take longer, are not needed.
-        let far_below = figures
-            .mean_ms
-            .is_some_and(|mean| mean * 20.0 <= least_p95_ms);
+        let far_below = statement.histogram.is_none()
+            && figures
+                .mean_ms
+                .is_some_and(|mean| mean * 20.0 <= least_p95_ms);
         let reading = if far_below {
             Reading::Between {
                 low: 0.0,

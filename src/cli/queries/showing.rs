@@ -1,10 +1,12 @@
 //! What `queries top` and `queries slow` share: which statements, over which time, in which form.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::source::{SourceArgs, on_each, readings, take, tell};
+use crate::checks::queries::histogram::Histograms;
 use crate::checks::queries::report::{self, Overview, Report};
 use crate::cli::context::Context;
 use crate::failure::{Exit, Failure};
@@ -25,6 +27,10 @@ pub(super) struct Chosen {
     /// Read twice, this long apart, and show only what happened between: 30s, 5min
     #[arg(long, value_name = "TIME", conflicts_with = "from")]
     over: Option<Millis>,
+    /// Take the 95th percentile from histograms of execution times that something else counted: a file of format
+    /// dbops.histograms/1
+    #[arg(long, value_name = "FILE")]
+    histograms: Option<PathBuf>,
 }
 
 /// In which form.
@@ -53,6 +59,17 @@ pub(super) enum Form {
 }
 
 impl Chosen {
+    /// Reads the file of histograms, if one is given.
+    fn histograms(&self) -> anyhow::Result<Histograms> {
+        let Some(path) = &self.histograms else {
+            return Ok(Histograms::default());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+        let parsed = Histograms::parse(&text);
+        Ok(parsed.map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?)
+    }
+
     /// Whether a statement is among the chosen.
     pub(super) fn takes(&self, overview: &Overview, at: usize) -> bool {
         overview.statements.get(at).is_some_and(|one| {
@@ -74,6 +91,16 @@ pub(super) fn reports_of(
     context: &Context,
     each: impl Fn(&str, &Overview) -> anyhow::Result<Report>,
 ) -> anyhow::Result<Vec<Report>> {
+    let histograms = chosen.histograms()?;
+    let give = |name: &str, mut overview: Overview| {
+        let lost = histograms.give(&mut overview);
+        if lost > 0 {
+            context.ui.warning(&format!(
+                "target {name}: {lost} of the histograms are of no statement that was read"
+            ));
+        }
+        overview
+    };
     let Some(over) = chosen.over else {
         let mut reports = Vec::new();
         for sampled in readings(source, context)? {
@@ -81,7 +108,10 @@ pub(super) fn reports_of(
                 continue;
             };
             tell(context, &sampled.name, &last.notes());
-            reports.push(each(&sampled.name, &report::life(last))?);
+            reports.push(each(
+                &sampled.name,
+                &give(&sampled.name, report::life(last)),
+            )?);
         }
         return Ok(reports);
     };
@@ -100,7 +130,8 @@ pub(super) fn reports_of(
             )
             .into());
         }
-        each(&place.name, &report::window(&before, &after, &difference))
+        let overview = report::window(&before, &after, &difference);
+        each(&place.name, &give(&place.name, overview))
     })
 }
 

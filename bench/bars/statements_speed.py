@@ -25,7 +25,10 @@ def fill(session, first, last):
 
 
 def measure(cluster, dbops):
-    cluster.set(shared_preload_libraries="pg_stat_statements", **{"pg_stat_statements.max": str(FILED + 10_000)})
+    # The server knows the setting only once the library is loaded.
+    cluster.set(shared_preload_libraries="pg_stat_statements")
+    cluster.restart()
+    cluster.set(**{"pg_stat_statements.max": str(FILED + 10_000)})
     cluster.restart()
     cluster.sql("postgres", "create database many")
     plan = dbops and dbops.plan("many", "version: 1\n")
@@ -37,7 +40,7 @@ def measure(cluster, dbops):
         fill(session, 0, LIVE)
         contestants = {"psql -c 'copy …'": lambda: cluster.psql("many", "-c", COPY)}
         if dbops:
-            recorded = dbops("many", plan, "queries", "snapshot", "--windows", "6", "--window", "250ms", "--file", windows)
+            recorded = dbops("many", plan, "queries", "snapshot", "--windows", "6", "--window", "0.25s", "--file", windows)
             if recorded.code != 0:
                 raise SystemExit(recorded.err)
             contestants["dbops queries slow"] = lambda: dbops("many", plan, "queries", "slow")

@@ -191,8 +191,8 @@ pub fn indexes(target: &str, database: &str, all: &[IndexState]) -> Vec<Measured
     found
 }
 
-/// Figures of a server's health; `node` is its name in the plan file.
-pub fn health(target: &str, node: &str, health: &Health) -> Vec<Measured> {
+/// Figures of a server's health; `node` are its labels.
+pub fn health(target: &str, node: &Arc<Labels>, health: &Health) -> Vec<Measured> {
     let mut found = Vec::new();
     for database in &health.databases {
         let labels = Arc::new(labels(&[("target", target), ("database", &database.name)]));
@@ -218,10 +218,9 @@ pub fn health(target: &str, node: &str, health: &Health) -> Vec<Measured> {
             "pg_database_size",
         ));
     }
-    let labels = Arc::new(labels(&[("target", target), ("node", node)]));
     found.push(one(
         "wal.size",
-        &labels,
+        node,
         health.wal_bytes.map_or_else(
             || Reading::unknown(Reason::NoPrivilege, "the role may not list the WAL folder"),
             value,
@@ -229,7 +228,7 @@ pub fn health(target: &str, node: &str, health: &Health) -> Vec<Measured> {
         "pg_ls_waldir",
     ));
     if let Some(archive) = &health.archive {
-        found.extend(archiving(&labels, archive));
+        found.extend(archiving(node, archive));
     }
     found
 }

@@ -253,6 +253,20 @@ impl Context {
         selected: &Selected,
         node: Node<'_>,
     ) -> anyhow::Result<Settings> {
+        let settings = self.resolved(selected, node)?;
+        for warning in &settings.warnings {
+            self.ui.warning(warning);
+        }
+        self.ui
+            .detail(&format!("target {}: {settings}", selected.name));
+        Ok(settings)
+    }
+
+    /// The same without a word about it: for a look ahead.
+    ///
+    /// # Errors
+    /// As those of [`Self::settings_of`].
+    pub(super) fn resolved(&self, selected: &Selected, node: Node<'_>) -> anyhow::Result<Settings> {
         let overrides = Overrides {
             database_url: self.global.database_url.clone(),
             host: self.global.host.clone(),
@@ -260,14 +274,8 @@ impl Context {
             user: self.global.user.clone(),
             dbname: self.global.dbname.clone(),
         };
-        let settings = resolve(selected.target.as_ref(), node, &overrides, &self.env)
-            .with_context(|| format!("target {}", selected.name))?;
-        for warning in &settings.warnings {
-            self.ui.warning(warning);
-        }
-        self.ui
-            .detail(&format!("target {}: {settings}", selected.name));
-        Ok(settings)
+        resolve(selected.target.as_ref(), node, &overrides, &self.env)
+            .with_context(|| format!("target {}", selected.name))
     }
 
     /// The file that takes the history where the database does not.

@@ -492,6 +492,10 @@ rules:
   - {{ id: slots, metric: slot.wal_status, expect: [reserved, extended] }}
   - {{ id: kept, metric: slot.retained_bytes, critical: "> 100GB" }}
   - {{ id: used, metric: conn.effective_used, critical: ">= 100%" }}
+  - {{ id: up, metric: node.up, scope: {{ role: primary }}, expect: [up] }}
+  - {{ id: node.up, metric: node.up, expect: [up] }}
+  - {{ id: wal, metric: wal.size, scope: {{ node: primary, role: primary }}, critical: "> 1000GB" }}
+  - {{ id: of-slots, metric: slot.retained_bytes, scope: {{ node: primary, role: primary }}, critical: "> 1000GB" }}
 "#,
         primary.url(),
         menu.url()
@@ -522,6 +526,14 @@ rules:
         "{green:#}"
     );
     ensure!(findings(&green, "used").len() == 2, "{green:#}");
+    // Every family knows the primary by one name and role.
+    for rule in ["up", "wal", "of-slots"] {
+        ensure!(finding(&green, rule)?["status"] == "ok", "{green:#}");
+    }
+    ensure!(
+        green["idle"].as_array().is_some_and(Vec::is_empty),
+        "{green:#}"
+    );
     // Nothing is written: the servers' own figures, and never a zero that nobody measured.
     let passive = check("--no-probe --rule lag").run().await?.json()?;
     ensure!(finding(&passive, "lag")?["basis"] != "probe", "{passive:#}");
@@ -543,5 +555,22 @@ rules:
         "{lag}"
     );
     ensure!(finding(&red, "slots")?["status"] == "ok", "{red:#}");
+    // The primary is down as well: one cause for each rule, told once.
+    let mut primary = primary;
+    primary.stop();
+    let dark = check("").run().await?.exits_with(1)?.json()?;
+    ensure!(finding(&dark, "up")?["status"] == "critical", "{dark:#}");
+    for rule in ["wal", "slots", "state"] {
+        let all = findings(&dark, rule);
+        ensure!(
+            all.len() == 1 && all[0]["status"] == "skipped",
+            "{rule}: {dark:#}"
+        );
+    }
+    ensure!(dark["counts"]["ok"] == 0, "{dark:#}");
+    // What is wrong in the plan or the environment is no node that is down.
+    ctx.plan("targets: { main: { primary: { url_env: NOT_SET_ANYWHERE } } }")?;
+    let run = check("").run().await?.exits_with(2)?;
+    ensure!(run.stderr.contains("NOT_SET_ANYWHERE"), "{}", run.stderr);
     Ok(())
 }

@@ -102,6 +102,8 @@ pub struct Finding {
     pub basis: Arc<str>,
     /// How fine the figure is, in its unit.
     pub resolution: Option<f64>,
+    /// Why the rule cannot be told, where it cannot: of a figure that is not known, or not well enough.
+    pub doubt: Option<Doubt>,
     /// The thresholds that count for it.
     pub limits: Limits,
     /// Samples that passed, and that were looked at.
@@ -110,6 +112,15 @@ pub struct Finding {
     pub since: Option<DateTime<Utc>>,
     /// The mute that accepts it.
     pub mute: Option<Mute>,
+}
+
+/// Why something cannot be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doubt {
+    /// For programs.
+    pub reason: Reason,
+    /// For people.
+    pub why: String,
 }
 
 /// The thresholds of a rule for one thing, after overrides.
@@ -237,10 +248,9 @@ fn may_fit(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
 }
 
 impl Missing {
-    fn is_of(&self, metric: &Metric) -> bool {
-        metric.name == self.metrics
-            || metric.name.split('.').next() == Some(self.metrics)
-            || (self.metrics == "*" && metric.name != "node.up")
+    /// Whether it is why there is no figure of a metric.
+    pub fn is_of(&self, metric: &Metric) -> bool {
+        metric.name == self.metrics || metric.name.split('.').next() == Some(self.metrics)
     }
 }
 
@@ -292,7 +302,7 @@ impl Holding<'_> {
     fn against(&self, measured: &Measured, memory: &mut Memory) -> Finding {
         let rule = self.rule;
         let limits = limits(rule, &measured.labels);
-        let (raw, reading) = raw(rule, &limits, measured);
+        let (raw, doubt) = raw(rule, &limits, measured);
         let timing = Timing {
             lasting: rule.lasting,
             samples: rule.samples,
@@ -312,7 +322,8 @@ impl Holding<'_> {
             other => other,
         };
         self.finding(measured.labels.clone(), status, |finding| {
-            finding.reading = reading;
+            finding.reading = measured.reading.clone();
+            finding.doubt = doubt;
             finding.basis = Arc::clone(&measured.basis);
             finding.resolution = measured.resolution;
             finding.limits = limits;
@@ -331,6 +342,10 @@ impl Holding<'_> {
         };
         self.finding(missing.labels.clone(), status, |finding| {
             finding.reading = Reading::unknown(missing.reason, missing.why.clone());
+            finding.doubt = Some(Doubt {
+                reason: missing.reason,
+                why: missing.why.clone(),
+            });
             finding.limits = limits(self.rule, &missing.labels);
         })
     }
@@ -367,6 +382,7 @@ impl Holding<'_> {
             reading: Reading::unknown(Reason::NoSample, ""),
             basis: "".into(),
             resolution: None,
+            doubt: None,
             limits: Limits::default(),
             samples: None,
             since: None,
@@ -419,11 +435,16 @@ pub fn limits(rule: &Rule, labels: &Labels) -> Limits {
     }
 }
 
-/// What the figure alone says, and the figure to be shown: one that is too coarse for its threshold is not known.
-fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Reading) {
-    let reading = measured.reading.clone();
-    match &reading {
-        Reading::Unknown { .. } => return (Status::Unknown, reading),
+/// What the figure alone says, and why it cannot where it cannot.
+fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Option<Doubt>) {
+    match &measured.reading {
+        Reading::Unknown { reason, why } => {
+            let doubt = Doubt {
+                reason: *reason,
+                why: why.to_string(),
+            };
+            return (Status::Unknown, Some(doubt));
+        }
         Reading::State(state) => {
             let status = if limits.expect.iter().any(|one| one == state) {
                 Status::Ok
@@ -433,11 +454,11 @@ fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Reading) {
                     Level::Critical => Status::Critical,
                 }
             };
-            return (status, reading);
+            return (status, None);
         }
         Reading::Value(_) | Reading::Between { .. } => {}
     }
-    let mut unknown = None;
+    let mut doubt = None;
     for (threshold, status) in [
         (limits.critical, Status::Critical),
         (limits.warn, Status::Warning),
@@ -445,45 +466,36 @@ fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Reading) {
         let Some(threshold) = threshold else {
             continue;
         };
-        let coarse = measured
-            .resolution
-            .is_some_and(|resolution| too_coarse(&reading, &threshold, resolution));
-        match passes(&reading, &threshold) {
-            _ if coarse => {
-                unknown = Some(Reading::unknown(
-                    Reason::BelowResolution,
-                    format!(
-                        "{threshold} is finer than what can be measured here, {} {}",
-                        measured.resolution.unwrap_or_default(),
-                        metric(&rule.metric).map_or("", |metric| metric.measure.unit())
-                    ),
-                ));
-            }
-            Some(true) => return (status, reading),
-            Some(false) => {}
-            None => {
-                unknown = Some(Reading::unknown(
-                    Reason::NoSample,
-                    format!("whether it is {threshold} cannot be told from what is counted"),
-                ));
+        let resolution = measured.resolution.unwrap_or_default();
+        let fine = threshold.is_upper() && threshold.base() < resolution;
+        let coarse = fine && too_coarse(&measured.reading, resolution);
+        match passes(&measured.reading, &threshold) {
+            Some(true) if !coarse => return (status, None),
+            Some(false) if !coarse => {}
+            _ => {
+                let reason = if fine {
+                    Reason::BelowResolution
+                } else {
+                    Reason::NoSample
+                };
+                let why = if fine {
+                    format!("{threshold} is finer than what can be measured here")
+                } else {
+                    format!("whether it is {threshold} cannot be told from what is counted")
+                };
+                doubt = Some(Doubt { reason, why });
             }
         }
     }
-    match unknown {
-        // The figure stays to be seen where it is an interval.
-        Some(_) if matches!(reading, Reading::Between { .. }) => (Status::Unknown, reading),
-        Some(unknown) => (Status::Unknown, unknown),
-        None => (Status::Ok, reading),
+    match doubt {
+        Some(doubt) => (Status::Unknown, Some(doubt)),
+        None => (Status::Ok, None),
     }
 }
 
-/// Whether a threshold is finer than the figure, and the figure not far beyond both.
-fn too_coarse(reading: &Reading, threshold: &Threshold, resolution: f64) -> bool {
-    let value = match *reading {
-        Reading::Value(value) => value,
-        _ => return false,
-    };
-    threshold.is_upper() && threshold.base() < resolution && value <= resolution
+/// Whether a figure is within its own error.
+fn too_coarse(reading: &Reading, resolution: f64) -> bool {
+    matches!(reading, Reading::Value(value) if *value <= resolution)
 }
 
 /// What is wrong with mutes: over, or of no rule. See [`super::judge::stale_mutes`].

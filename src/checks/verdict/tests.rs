@@ -186,20 +186,11 @@ fn a_threshold_finer_than_the_figure_is_not_known() {
         };
         let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
         let one = &verdict.findings[0];
-        (one.status, one.reading.clone())
+        (one.status, one.doubt.clone())
     };
-    let (status, reading) = says(0.002);
+    let (status, doubt) = says(0.002);
     assert_eq!(status, Status::Unknown);
-    assert!(
-        matches!(
-            &reading,
-            Reading::Unknown {
-                reason: Reason::BelowResolution,
-                ..
-            }
-        ),
-        "{reading:?}"
-    );
+    assert_eq!(doubt.unwrap().reason, Reason::BelowResolution);
     // Well beyond the threshold and its own error it is a finding.
     assert_eq!(says(0.02).0, Status::Warning);
     assert_eq!(says(2.0).0, Status::Critical);
@@ -224,12 +215,14 @@ fn a_node_that_is_down_is_one_cause_and_the_rest_is_skipped() {
             basis: "refused".into(),
             resolution: None,
         }],
-        missing: vec![Missing {
-            metrics: "*",
-            labels: node,
-            reason: Reason::NotConnected,
-            why: "because node.up".to_owned(),
-        }],
+        missing: ["xid", "query"]
+            .map(|metrics| Missing {
+                metrics,
+                labels: Arc::clone(&node),
+                reason: Reason::NotConnected,
+                why: "because node.up".to_owned(),
+            })
+            .into(),
     };
     let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
     assert_eq!((verdict.counts.critical, verdict.counts.skipped), (1, 2));

@@ -21,10 +21,11 @@ use crate::cli::pool;
 use crate::cli::queries;
 use crate::cli::replication;
 use crate::conn::failure::describe_error;
+use crate::conn::target::Node;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::failure::is_exhausted;
 use crate::plan_file::PlanFile;
-use crate::plan_file::metric::METRICS;
+use crate::plan_file::metric::{METRICS, metric};
 use crate::plan_file::rule::Rule;
 use crate::sample::health;
 use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
@@ -61,6 +62,19 @@ pub(super) async fn gather(
     probe: bool,
 ) -> anyhow::Result<Gathered> {
     let wanted = Wanted { rules };
+    // What cannot be right in a plan file or the environment is no node that is down.
+    for selected in targets {
+        context.resolved(selected, Node::Primary)?;
+        let nodes = selected.target.iter();
+        let replicas = nodes.clone().flat_map(|target| &target.replicas);
+        let poolers = nodes.flat_map(|target| &target.poolers);
+        for name in replicas.filter_map(|one| one.name.as_deref()) {
+            context.resolved(selected, Node::Replica(name))?;
+        }
+        for name in poolers.filter_map(|one| one.name.as_deref()) {
+            context.resolved(selected, Node::Pooler(name))?;
+        }
+    }
     let mut all = Gathered::default();
     let mut each = stream::iter(targets)
         .map(|selected| one(context, plan, wanted, selected, most, probe))
@@ -97,12 +111,11 @@ async fn one(
     probe: bool,
 ) -> Gathered {
     let mut found = Gathered::default();
-    let name = selected
-        .target
-        .as_ref()
-        .and_then(|target| target.primary.name.as_deref())
-        .unwrap_or("primary");
-    let node = Arc::new(labels(&[("target", &selected.name), ("node", name)]));
+    let node = Arc::new(labels(&[
+        ("target", &selected.name),
+        ("node", "primary"),
+        ("role", "primary"),
+    ]));
     // Poolers and replicas answer without the primary, and a server that is full is a figure.
     let connections = async {
         match ["conn", "pool", "budget"]
@@ -114,7 +127,7 @@ async fn one(
         }
     };
     let replication = replicas_and_slots(context, wanted, selected, most, probe);
-    let measuring = measure_all(context, plan, wanted, selected, name, &mut found);
+    let measuring = measure_all(context, plan, wanted, selected, &node, &mut found);
     let (connections, replication, up) = tokio::join!(
         connections,
         replication,
@@ -145,25 +158,21 @@ async fn one(
         resolution: None,
     });
     if let Err((reason, why)) = up {
-        // What was measured before it went away is kept; the rest has one cause.
-        let done: Vec<&str> = found
-            .measured
-            .iter()
-            .map(|one| one.metric)
-            .chain(found.missing.iter().map(|one| one.metrics))
-            .collect();
-        let rest = wanted.rules.iter().any(|rule| {
-            !done
-                .iter()
-                .any(|done| *done == rule.metric || rule.metric.split('.').next() == Some(done))
-        });
-        if rest {
-            found.missing.push(Missing {
-                metrics: "*",
-                labels: node,
-                reason,
-                why: format!("because node.up: {why}"),
-            });
+        // What was measured before it went away, or without it, is kept; the rest has one cause.
+        for rule in wanted.rules {
+            let Some(metric) = metric(&rule.metric) else {
+                continue;
+            };
+            let told = found.measured.iter().any(|one| one.metric == metric.name)
+                || found.missing.iter().any(|one| one.is_of(metric));
+            if !told {
+                found.missing.push(Missing {
+                    metrics: metric.name,
+                    labels: Arc::clone(&node),
+                    reason,
+                    why: format!("because node.up: {why}"),
+                });
+            }
         }
     }
     found
@@ -247,7 +256,7 @@ async fn measure_all(
     plan: &PlanFile,
     wanted: Wanted<'_>,
     selected: &Selected,
-    node: &str,
+    node: &Arc<Labels>,
     found: &mut Gathered,
 ) -> anyhow::Result<()> {
     let target = Arc::new(labels(&[("target", &selected.name)]));
@@ -255,7 +264,7 @@ async fn measure_all(
         let family = rule.metric.split('.').next().unwrap_or_default();
         let known = MEASURED.contains(&family);
         if !known
-            && let Some(metric) = crate::plan_file::metric::metric(&rule.metric)
+            && let Some(metric) = metric(&rule.metric)
             && !found.missing.iter().any(|one| one.metrics == metric.name)
         {
             found.missing.push(Missing {

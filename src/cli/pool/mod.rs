@@ -1,4 +1,4 @@
-//! `dbops pool`: the group only dispatches.
+//! `dbops pool`: the group only dispatches; without a word it shows the status.
 
 mod budget;
 mod nodes;
@@ -20,9 +20,12 @@ use crate::sample::pool::server::Detail;
 
 /// Show who takes the connections, and what is left of them
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Group {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    status: status::Args,
 }
 
 #[derive(Debug, Subcommand)]
@@ -37,9 +40,10 @@ enum Command {
 
 pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
     match group.command {
-        Command::Status(args) => status::run(args, context),
-        Command::Sessions(args) => sessions::run(args, context),
-        Command::Budget(args) => budget::run(args, context),
+        None => status::run(group.status, context),
+        Some(Command::Status(args)) => status::run(args, context),
+        Some(Command::Sessions(args)) => sessions::run(args, context),
+        Some(Command::Budget(args)) => budget::run(args, context),
     }
 }
 

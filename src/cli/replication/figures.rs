@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gather::{NodeArgs, Probing, gather, gather_with_rate, places};
+use super::gather::{NodeArgs, Place, Probing, gather, gather_with_rate, places};
 use crate::checks::judge::{Measured, Reading};
 use crate::checks::measure::labels;
 use crate::checks::reason::Reason;
@@ -43,11 +43,11 @@ pub(in crate::cli) async fn figures(
         Probing::Off
     };
     let limit = nodes.node_timeout;
-    let sample = gather(places(&nodes, context, selected)?, limit, probing).await;
+    let sample = gather(asked_places(&nodes, context, selected)?, limit, probing).await;
     let seen = tree(&sample);
     let mut found = taken(&selected.name, &seen);
     if asked.rate {
-        let again = places(&nodes, context, selected)?;
+        let again = asked_places(&nodes, context, selected)?;
         let sample = gather_with_rate(again, limit, RATE_OVER).await;
         let timed = measured(&selected.name, &tree(&sample)).into_iter();
         found
@@ -58,6 +58,19 @@ pub(in crate::cli) async fn figures(
             .extend(timed.filter(|one| one.metric == "slot.time_to_loss"));
     }
     Ok(found)
+}
+
+/// The nodes; the one that connection options lead to has the name that rules know of the others.
+fn asked_places(
+    nodes: &NodeArgs,
+    context: &Context,
+    selected: &Selected,
+) -> anyhow::Result<Vec<Place>> {
+    let mut all = places(nodes, context, selected)?;
+    if let (None, Some((declared, _))) = (&selected.target, all.first_mut()) {
+        declared.name = "primary".to_owned();
+    }
+    Ok(all)
 }
 
 /// The figures of a tree; of a replica that does not answer there is one cause and nothing else.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, about, fix, ground, limits, reading, shown, sums, timing};
+use super::{Report, about, fix, ground, idle, limits, reading, shown, sums, timing};
 use crate::checks::verdict::{Counts, Finding};
 
 const STYLE: &str = "
@@ -42,9 +42,8 @@ pub fn html(report: &Report) -> String {
         row(&mut out, one);
     }
     out.push_str("</tbody>\n</table>\n");
-    if !report.verdict.idle.is_empty() {
-        let rules = escape(&report.verdict.idle.join(", "));
-        let _ = writeln!(out, "<p>Nothing of the kind is there for: {rules}</p>");
+    if let Some(idle) = idle(&report.verdict) {
+        let _ = writeln!(out, "<p>{}</p>", escape(&idle));
     }
     out.push_str("</body>\n</html>\n");
     out

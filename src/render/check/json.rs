@@ -131,10 +131,7 @@ fn finding(one: &Finding) -> JsonFinding<'_> {
         Reading::Between { low, high } => (Some(low), Some(high)),
         _ => (None, None),
     };
-    let (reason, why) = match &one.reading {
-        Reading::Unknown { reason, why } => (Some(reason.code()), Some(&**why)),
-        _ => (None, None),
-    };
+    let doubt = one.doubt.as_ref();
     let value = match one.reading {
         Reading::Value(value) => Some(value),
         _ => None,
@@ -164,8 +161,8 @@ fn finding(one: &Finding) -> JsonFinding<'_> {
         expect: &one.limits.expect,
         samples: one.samples.map(|samples| [samples.need, samples.of]),
         since: one.since.map(|since| since.to_rfc3339()),
-        reason,
-        why,
+        reason: doubt.map(|doubt| doubt.reason.code()),
+        why: doubt.map(|doubt| doubt.why.as_str()),
         fix: fix(one).filter(|_| one.status != Status::Ok),
         policy: (!one.origin.file.is_empty()).then(|| Policy {
             file: &one.origin.file,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, about, ground, limits, reading, shown, sums};
+use super::{Report, about, ground, idle, limits, reading, shown, sums};
 use crate::checks::verdict::Status;
 
 /// Renders what is open as a table, and the sums.
@@ -35,6 +35,9 @@ pub fn markdown(report: &Report) -> String {
         ];
         let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+    if let Some(idle) = idle(&report.verdict) {
+        let _ = writeln!(out, "\n{}", escape(&idle));
     }
     out
 }

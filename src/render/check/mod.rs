@@ -22,7 +22,7 @@ pub use self::table::{explained, table};
 
 use super::words::{bytes, clean, duration, plural};
 use crate::checks::judge::Reading;
-use crate::checks::verdict::{Counts, Finding, Limits, Status, Verdict};
+use crate::checks::verdict::{Counts, Doubt, Finding, Limits, Status, Verdict};
 use crate::plan_file::Origin;
 use crate::plan_file::metric::Measure;
 
@@ -141,10 +141,10 @@ fn limits(limits: &Limits) -> String {
 
 /// Why something is not known, or else what the figure rests on.
 fn ground(finding: &Finding) -> String {
-    match &finding.reading {
-        Reading::Unknown { reason, why } if why.is_empty() => reason.code().to_owned(),
-        Reading::Unknown { reason, why } => format!("{}: {}", reason.code(), one_line(why)),
-        _ => one_line(&finding.basis),
+    match &finding.doubt {
+        Some(Doubt { reason, why }) if why.is_empty() => reason.code().to_owned(),
+        Some(Doubt { reason, why }) => format!("{}: {}", reason.code(), one_line(why)),
+        None => one_line(&finding.basis),
     }
 }
 
@@ -154,10 +154,15 @@ fn one_line(text: &str) -> String {
 
 /// What to do about something that is not known.
 fn fix(finding: &Finding) -> Option<&'static str> {
-    match &finding.reading {
-        Reading::Unknown { reason, .. } => Some(reason.fix()),
-        _ => None,
-    }
+    finding.doubt.as_ref().map(|doubt| doubt.reason.fix())
+}
+
+/// Rules that nothing was measured for, in one line; such a rule may be right, or have a scope that fits nothing.
+fn idle(verdict: &Verdict) -> Option<String> {
+    (!verdict.idle.is_empty()).then(|| {
+        let rules = clean(&verdict.idle.join(", "));
+        format!("nothing of the kind is there, or in the scope: {rules}")
+    })
 }
 
 /// How often and since when, where that is remembered.

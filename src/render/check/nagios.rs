@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, about, ground, limits, open, reading, shown, sums};
+use super::{Report, about, ground, idle, limits, open, reading, shown, sums};
 use crate::checks::judge::Reading;
 use crate::checks::verdict::{Finding, Status};
 use crate::plan_file::metric::Measure;
@@ -58,6 +58,9 @@ pub fn nagios(report: &Report) -> String {
         let _ = write!(out, " | {}", taken.join(" "));
     }
     out.push('\n');
+    if let Some(idle) = idle(verdict) {
+        long.push_str(&idle.replace('|', "/"));
+    }
     for line in long.lines() {
         if out.len() + line.len() + 1 > MOST_BYTES {
             break;

@@ -72,13 +72,9 @@ pub fn openmetrics(report: &Report) -> String {
         verdict
             .findings
             .iter()
-            .filter_map(|one| match &one.reading {
-                Reading::Unknown { reason, .. } => Some(format!(
-                    "{{{},reason=\"{}\"}} 1",
-                    labels(one),
-                    reason.code()
-                )),
-                _ => None,
+            .filter_map(|one| {
+                let reason = one.doubt.as_ref()?.reason.code();
+                Some(format!("{{{},reason=\"{reason}\"}} 1", labels(one)))
             })
             .collect(),
     );

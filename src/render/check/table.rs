@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::{Report, about, fix, ground, limits, place, reading, shown, sums, timing};
+use super::{Report, about, fix, ground, idle, limits, place, reading, shown, sums, timing};
 use crate::checks::verdict::{Finding, Status};
 use crate::render::words::plural;
 
@@ -38,16 +38,16 @@ pub fn table(report: &Report, detail: bool, width: u16) -> String {
         }
         let _ = writeln!(out, "{table}");
     }
-    for one in rows
-        .iter()
-        .filter(|one| detail || (one.status > Status::Skipped && one.mute.is_none()))
-    {
+    for one in rows.iter().filter(|one| match (one.status, &one.mute) {
+        // What holds has its figure in the table.
+        (Status::Ok, _) => false,
+        (Status::Skipped, _) | (_, Some(_)) => detail,
+        _ => true,
+    }) {
         note(&mut out, one);
     }
-    if detail {
-        for rule in &report.verdict.idle {
-            let _ = writeln!(out, "{rule}: nothing of the kind is there");
-        }
+    if let Some(idle) = idle(&report.verdict) {
+        let _ = writeln!(out, "{idle}");
     }
     for (metric, number) in report.verdict.uncovered.iter().filter(|_| detail) {
         let _ = writeln!(

@@ -324,18 +324,9 @@ mod tests {
 
     fn rule(warn: &str, critical: Option<&str>) -> Rule {
         Rule {
-            id: "slow".to_owned(),
-            metric: "query.mean_time".to_owned(),
-            scope: BTreeMap::new(),
             warn: Some(warn.parse().unwrap()),
             critical: critical.map(|text| text.parse().unwrap()),
-            expect: Vec::new(),
-            level: None,
-            clear: None,
-            lasting: None,
-            samples: None,
-            overrides: Vec::new(),
-            origin: Origin::default(),
+            ..Rule::new("slow", "query.mean_time")
         }
     }
 

@@ -65,6 +65,26 @@ pub enum Level {
     Critical,
 }
 
+impl Rule {
+    /// Makes a rule that no file gives, without a threshold yet.
+    pub fn new(id: &str, metric: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            metric: metric.to_owned(),
+            scope: BTreeMap::new(),
+            warn: None,
+            critical: None,
+            expect: Vec::new(),
+            level: None,
+            clear: None,
+            lasting: None,
+            samples: None,
+            overrides: Vec::new(),
+            origin: Origin::default(),
+        }
+    }
+}
+
 /// `need` of the last `of` samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,6 @@ use super::group::Statement;
 use super::kind;
 use crate::checks::judge::{Judgement, Labels, Measured, Reading, Severity, State};
 use crate::checks::reason::Reason;
-use crate::plan_file::Origin;
 use crate::plan_file::rule::{Rule, Threshold};
 
 /// The rules where no plan file gives any for statements: what a web application's users begin to notice. Those of
@@ -49,18 +48,9 @@ pub fn rules(declared: &[Rule], given: &[(&str, Threshold)]) -> Vec<Rule> {
 
 fn rule(id: &str, metric: &str, warn: Option<Threshold>, critical: Option<Threshold>) -> Rule {
     Rule {
-        id: id.to_owned(),
-        metric: metric.to_owned(),
-        scope: Default::default(),
         warn,
         critical,
-        expect: Vec::new(),
-        level: None,
-        clear: None,
-        lasting: None,
-        samples: None,
-        overrides: Vec::new(),
-        origin: Origin::default(),
+        ..Rule::new(id, metric)
     }
 }
 

@@ -14,18 +14,9 @@ fn labels(list: &[(&str, &str)]) -> Arc<Labels> {
 
 fn rule(metric: &str, warn: Option<&str>, critical: Option<&str>) -> Rule {
     Rule {
-        id: "one".to_owned(),
-        metric: metric.to_owned(),
-        scope: BTreeMap::new(),
         warn: warn.map(|text| text.parse().unwrap()),
         critical: critical.map(|text| text.parse().unwrap()),
-        expect: Vec::new(),
-        level: None,
-        clear: None,
-        lasting: None,
-        samples: None,
-        overrides: Vec::new(),
-        origin: Origin::default(),
+        ..Rule::new("one", metric)
     }
 }
 

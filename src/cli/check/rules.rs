@@ -1,6 +1,5 @@
 //! The rules that `dbops check` brings: what is wrong on every server, whatever it is for.
 
-use crate::plan_file::Origin;
 use crate::plan_file::rule::{Level, Rule};
 
 /// Id, metric, warn, critical.
@@ -29,12 +28,12 @@ const BUILT_IN: [(&str, &str, Option<&str>, Option<&str>); 7] = [
 pub(super) fn built_in() -> Vec<Rule> {
     let mut rules = vec![node_up()];
     for (id, metric, warn, critical) in BUILT_IN {
-        let mut one = rule(id, metric);
+        let mut one = Rule::new(id, metric);
         one.warn = warn.and_then(|text| text.parse().ok());
         one.critical = critical.and_then(|text| text.parse().ok());
         rules.push(one);
     }
-    let mut archive = rule("archive", "archive.state");
+    let mut archive = Rule::new("archive", "archive.state");
     archive.expect = vec!["working".to_owned(), "off".to_owned()];
     archive.level = Some(Level::Warn);
     rules.push(archive);
@@ -43,26 +42,9 @@ pub(super) fn built_in() -> Vec<Rule> {
 
 /// A node that cannot be reached is critical: it is the cause of all that is not known of it.
 pub(super) fn node_up() -> Rule {
-    let mut rule = rule("node.up", "node.up");
+    let mut rule = Rule::new("node.up", "node.up");
     rule.expect = vec!["up".to_owned()];
     rule
-}
-
-fn rule(id: &str, metric: &str) -> Rule {
-    Rule {
-        id: id.to_owned(),
-        metric: metric.to_owned(),
-        scope: Default::default(),
-        warn: None,
-        critical: None,
-        expect: Vec::new(),
-        level: None,
-        clear: None,
-        lasting: None,
-        samples: None,
-        overrides: Vec::new(),
-        origin: Origin::default(),
-    }
 }
 
 #[cfg(test)]

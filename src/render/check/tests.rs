@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
@@ -18,22 +17,14 @@ fn labels(list: &[(&str, &str)]) -> Arc<Labels> {
 
 fn rule(id: &str, metric: &str, warn: Option<&str>, critical: Option<&str>) -> Rule {
     Rule {
-        id: id.to_owned(),
-        metric: metric.to_owned(),
-        scope: BTreeMap::new(),
         warn: warn.map(|text| text.parse().unwrap()),
         critical: critical.map(|text| text.parse().unwrap()),
-        expect: Vec::new(),
-        level: None,
-        clear: None,
-        lasting: None,
-        samples: None,
-        overrides: Vec::new(),
         origin: Origin {
             file: "plans/ru|le,s.yaml".to_owned(),
             line: 7,
             column: 5,
         },
+        ..Rule::new(id, metric)
     }
 }
 

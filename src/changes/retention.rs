@@ -37,6 +37,25 @@ pub fn questions(inputs: Inputs<'_>) -> Questions {
     questions
 }
 
+/// Partitions past `retain` of each table that has a policy, whoever may take them away; why not where the table cannot
+/// be read.
+pub fn past(inputs: Inputs<'_>) -> Vec<(QualifiedName, Result<Vec<QualifiedName>, String>)> {
+    let policies = inputs.policies.iter();
+    policies
+        .map(|policy| {
+            let found = match managed(policy, inputs.catalog) {
+                Ok(managed) => Ok(expired(&managed, inputs)
+                    .0
+                    .iter()
+                    .map(|range| range.partition.name.clone())
+                    .collect()),
+                Err(refusal) => Err(refusal.message),
+            };
+            (policy.table.clone(), found)
+        })
+        .collect()
+}
+
 /// Computes the steps that finish pending detaches, detach what has expired and drop what may go.
 pub fn prune(inputs: Inputs<'_>, answers: &Answers) -> Draft {
     let mut draft = Draft::default();

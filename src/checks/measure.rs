@@ -54,12 +54,13 @@ fn names(all: &[QualifiedName]) -> String {
     }
 }
 
-/// Figures of the tables that have a policy; `expired` gives the partitions that a prune would take from each.
+/// Figures of the tables that have a policy; `past` are the partitions past `retain` of each, as
+/// [`past`](crate::changes::retention::past) gives them.
 pub fn partitions(
     target: &str,
     database: &str,
     tables: &[TableSurvey],
-    expired: impl Fn(&QualifiedName) -> Vec<QualifiedName>,
+    past: &[(QualifiedName, Result<Vec<QualifiedName>, String>)],
 ) -> Vec<Measured> {
     let mut found = Vec::new();
     for table in tables.iter().filter(|table| table.policy.is_some()) {
@@ -132,8 +133,15 @@ pub fn partitions(
             counted(table.pending.len()),
             names(&table.pending),
         );
-        let expired = expired(&table.table);
-        push("partition.expired", counted(expired.len()), names(&expired));
+        match past.iter().find(|(name, _)| *name == table.table) {
+            Some((_, Ok(past))) => push("partition.expired", counted(past.len()), names(past)),
+            Some((_, Err(why))) => push(
+                "partition.expired",
+                Reading::unknown(Reason::NoSample, why.clone()),
+                String::new(),
+            ),
+            None => {}
+        }
     }
     found
 }
@@ -233,20 +241,36 @@ pub fn health(target: &str, node: &Arc<Labels>, health: &Health) -> Vec<Measured
     found
 }
 
+/// A file that waits longer is not being archived.
+const LONG_WAIT_S: f64 = 300.0;
+
 fn archiving(labels: &Arc<Labels>, archive: &Archive) -> Vec<Measured> {
     let off = archive.mode == "off" || (archive.in_recovery && archive.mode != "always");
-    let failing = match (archive.last_failed, archive.last_archived) {
+    let failed = match (archive.last_failed, archive.last_archived) {
         (Some(failed), Some(archived)) => failed > archived,
         (Some(_), None) => true,
         (None, _) => false,
     };
-    let state = match (off, failing) {
-        (true, _) => "off",
-        (_, true) => "failing",
-        _ => "working",
+    // A command that is empty or hangs fails nothing and archives nothing.
+    let stuck = archive
+        .waiting
+        .and_then(|waiting| waiting.oldest_seconds)
+        .is_some_and(|seconds| seconds > LONG_WAIT_S);
+    let state = if off {
+        Reading::State("off".into())
+    } else if failed || stuck {
+        Reading::State("failing".into())
+    } else if archive.last_archived.is_none() && archive.waiting.is_none() {
+        Reading::unknown(
+            Reason::NoPrivilege,
+            "nothing was archived yet, and the role may not list what waits",
+        )
+    } else {
+        Reading::State("working".into())
     };
-    let basis = match (&archive.failed_file, failing, archive.last_archived) {
+    let basis = match (&archive.failed_file, failed, archive.last_archived) {
         (Some(file), true, _) => format!("{file} could not be archived"),
+        _ if stuck && !off => "a file has waited for more than five minutes".to_owned(),
         (_, _, Some(at)) => format!("last archived {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
         _ => format!("archive_mode {}", archive.mode),
     };
@@ -261,7 +285,7 @@ fn archiving(labels: &Arc<Labels>, archive: &Archive) -> Vec<Measured> {
     };
     let waiting = archive.waiting.map_or(0, |waiting| waiting.files);
     vec![
-        one("archive.state", labels, Reading::State(state.into()), basis),
+        one("archive.state", labels, state, basis),
         one(
             "archive.oldest_unarchived_age",
             labels,

@@ -83,7 +83,10 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
                     .help("name a label: `match: { use: analytics }`"),
             );
         }
-        order(&at, other.warn.as_ref(), other.critical.as_ref(), problems);
+        // What an override leaves out is that of the rule.
+        let warn = other.warn.as_ref().or(rule.warn.as_ref());
+        let critical = other.critical.as_ref().or(rule.critical.as_ref());
+        order(&at, warn, critical, problems);
     }
 }
 
@@ -213,17 +216,37 @@ fn states(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Di
 /// Checks that what the metric measures has the labels of the scopes, and that no two overrides tie.
 fn scopes(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Diagnostic>) {
     labels(&entry.below("scope"), metric, rule.scope.keys(), problems);
-    let mut seen: Vec<&std::collections::BTreeMap<String, String>> = Vec::new();
+    let mut seen: Vec<&Labels> = Vec::new();
     for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
         labels(&at.below("match"), metric, other.labels.keys(), problems);
-        if seen.contains(&&other.labels) {
+        if let Some(first) = seen.iter().find(|first| tie(first, &other.labels)) {
+            let text: Vec<String> = first
+                .iter()
+                .map(|(key, value)| format!("{key}: {value}"))
+                .collect();
             problems.push(
-                at.error("match", "another override has the same `match`", "")
-                    .help("which one counts could not be told; keep one"),
+                at.error(
+                    "match",
+                    format!("this ties with the override of {{ {} }}", text.join(", ")),
+                    "",
+                )
+                .help("both may fit the same thing, and neither names more labels; add a label to one"),
             );
         }
         seen.push(&other.labels);
     }
+}
+
+type Labels = std::collections::BTreeMap<String, String>;
+
+/// Whether two overrides of as many labels may fit one thing: no label tells them apart by two plain values.
+fn tie(one: &Labels, other: &Labels) -> bool {
+    let plain = |value: &String| !value.contains('*') && !value.starts_with('!');
+    let apart = one.iter().any(|(key, value)| {
+        let there = other.get(key);
+        there.is_some_and(|there| plain(value) && plain(there) && there != value)
+    });
+    one.len() == other.len() && !apart
 }
 
 /// Checks that what a metric measures has these labels.
@@ -300,5 +323,10 @@ fn order(
     } else {
         return;
     };
-    problems.push(entry.error("critical", message, "").help(help));
+    let key = if entry.gives("critical") {
+        "critical"
+    } else {
+        "warn"
+    };
+    problems.push(entry.error(key, message, "").help(help));
 }

@@ -108,6 +108,23 @@ async fn a_server_as_declared_is_green_and_what_breaks_is_found(ctx: &Ctx) -> Re
             .is_some_and(|text| text.contains("events_2027_03")),
         "{expired}"
     );
+    // A role that may only look counts the same: nothing may be taken away by it, and nothing is.
+    let role = format!("{}_watch", db.name);
+    db.run(&format!(
+        "create role \"{role}\" login; grant pg_monitor to \"{role}\""
+    ))
+    .await?;
+    let seen = check(
+        "2028-06-10",
+        &format!("-o json --rule expired --user {role}"),
+    )
+    .run()
+    .await?
+    .json()?;
+    ensure!(
+        finding(&seen, "expired")?["value"] == expired["value"],
+        "{seen:#}"
+    );
     // Exit codes: warnings alone pass unless asked; Nagios has numbers of its own.
     let warned = "2027-04-25";
     db.run("create index idx_events_kind on events (kind)")
@@ -486,6 +503,7 @@ async fn replicas_and_slots_are_judged_and_one_that_is_down_is_one_cause(ctx: &C
   main:
     primary: {{ url: "{}" }}
     replicas: [{{ name: menu, url: "{}", use: menu }}]
+    poolers: [{{ name: pgb, kind: pgbouncer, url: "postgres://nobody@127.0.0.1:1/pgbouncer" }}]
 rules:
   - {{ id: lag, metric: replica.visible_lag, scope: {{ role: replica }}, critical: "> 60s" }}
   - {{ id: state, metric: replica.state, expect: [streaming] }}
@@ -493,7 +511,9 @@ rules:
   - {{ id: kept, metric: slot.retained_bytes, critical: "> 100GB" }}
   - {{ id: used, metric: conn.effective_used, critical: ">= 100%" }}
   - {{ id: up, metric: node.up, scope: {{ role: primary }}, expect: [up] }}
-  - {{ id: node.up, metric: node.up, expect: [up] }}
+  - {{ id: node.up, metric: node.up, scope: {{ role: "!pooler" }}, expect: [up] }}
+  - {{ id: poolers, metric: node.up, scope: {{ role: pooler }}, expect: [up], level: warn }}
+  - {{ id: waiting, metric: pool.waiting, warn: "> 0" }}
   - {{ id: wal, metric: wal.size, scope: {{ node: primary, role: primary }}, critical: "> 1000GB" }}
   - {{ id: of-slots, metric: slot.retained_bytes, scope: {{ node: primary, role: primary }}, critical: "> 1000GB" }}
 "#,
@@ -507,7 +527,23 @@ rules:
         ctx.dbops()
             .args(words.map(str::to_owned).collect::<Vec<_>>())
     };
-    let green = check("").run().await?.exits_with(0)?.json()?;
+    // The pooler is not there: that is told, and what it alone could tell is skipped, not green.
+    let green = check("").run().await?.exits_with(1)?.json()?;
+    ensure!(
+        finding(&green, "poolers")?["status"] == "warning",
+        "{green:#}"
+    );
+    let waiting = finding(&green, "waiting")?;
+    ensure!(
+        waiting["status"] == "skipped" && waiting["labels"]["pooler"] == "pgb",
+        "{waiting}"
+    );
+    // A rule on node.up with a scope leaves the others to the one that is always there.
+    let any = findings(&green, "node.up.any");
+    ensure!(
+        any.len() == 3 && any[0]["labels"]["node"] == "pgb" && any[0]["status"] == "critical",
+        "{green:#}"
+    );
     let lag = finding(&green, "lag")?;
     ensure!(
         lag["status"] == "ok" && lag["basis"] == "probe",
@@ -554,18 +590,23 @@ rules:
         lag["status"] == "skipped" && lag["value"].is_null(),
         "{lag}"
     );
-    ensure!(finding(&red, "slots")?["status"] == "ok", "{red:#}");
+    // Slots of the primary are known, those of the replica are not.
+    let slots = findings(&red, "slots");
+    let status = |node: &str| {
+        let found = slots.iter().find(|one| one["labels"]["node"] == node);
+        found.map(|one| one["status"].clone())
+    };
+    ensure!(status("primary") == Some("ok".into()), "{red:#}");
+    ensure!(status("menu") == Some("skipped".into()), "{red:#}");
     // The primary is down as well: one cause for each rule, told once.
     let mut primary = primary;
     primary.stop();
     let dark = check("").run().await?.exits_with(1)?.json()?;
     ensure!(finding(&dark, "up")?["status"] == "critical", "{dark:#}");
-    for rule in ["wal", "slots", "state"] {
+    for (rule, times) in [("wal", 1), ("slots", 2), ("state", 1), ("used", 2)] {
         let all = findings(&dark, rule);
-        ensure!(
-            all.len() == 1 && all[0]["status"] == "skipped",
-            "{rule}: {dark:#}"
-        );
+        let skipped = all.iter().all(|one| one["status"] == "skipped");
+        ensure!(all.len() == times && skipped, "{rule}: {dark:#}");
     }
     ensure!(dark["counts"]["ok"] == 0, "{dark:#}");
     // What is wrong in the plan or the environment is no node that is down.

@@ -190,8 +190,15 @@ pub fn labels<F: std::fmt::Display>(statement: &Statement<F>, target: &str) -> L
     ] {
         labels.insert(name.to_owned(), value);
     }
-    if let Some(fingerprint) = &statement.fingerprint {
-        labels.insert("fingerprint".to_owned(), fingerprint.to_string().into());
+    // Without a text the server's hash tells it from others.
+    let print = statement.fingerprint.as_ref().map(ToString::to_string);
+    let id = statement.queryids.first();
+    if let Some(print) = print.or_else(|| id.map(|id| format!("queryid {id}"))) {
+        labels.insert("fingerprint".to_owned(), print.into());
+    }
+    // The same statement inside a function is another thing.
+    if statement.toplevel == Some(false) {
+        labels.insert("nested".to_owned(), "true".into());
     }
     labels
 }

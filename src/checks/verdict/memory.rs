@@ -41,6 +41,9 @@ struct Series {
     last: DateTime<Utc>,
     /// The last samples, oldest first: 0 holds, 1 warn, 2 critical, 3 not known.
     samples: Vec<u8>,
+    /// The last sample that was known.
+    #[serde(default)]
+    known: DateTime<Utc>,
     /// Since when `warn` is passed without a break.
     warn_since: Option<DateTime<Utc>>,
     /// Since when `critical` is.
@@ -146,8 +149,7 @@ impl Memory {
     /// Drops what was not seen for so long that it says nothing any more.
     pub(super) fn forget(&mut self, now: DateTime<Utc>, defaults: Defaults) {
         let gap = longest_gap(defaults.every);
-        self.series
-            .retain(|_, series| series.last <= now && now - series.last <= gap);
+        self.series.retain(|_, series| now - series.last <= gap);
     }
 }
 
@@ -170,6 +172,10 @@ impl Series {
         if level == 3 {
             return;
         }
+        if now - self.known > longest_gap(timing.every) {
+            (self.warn_since, self.critical_since) = (None, None);
+        }
+        self.known = now;
         for (least, since) in [(1, &mut self.warn_since), (2, &mut self.critical_since)] {
             if level < least {
                 *since = None;

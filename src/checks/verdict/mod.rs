@@ -335,7 +335,11 @@ impl Holding<'_> {
     fn missing(&self, missing: &Missing) -> Finding {
         let status = match missing.reason {
             // One that is of a node is told by node.up.
-            Reason::NotConnected | Reason::Exhausted if missing.labels.contains_key("node") => {
+            Reason::NotConnected | Reason::Exhausted
+                if ["node", "pooler"]
+                    .iter()
+                    .any(|name| missing.labels.contains_key(*name)) =>
+            {
                 Status::Skipped
             }
             _ => self.unknown_as(),

@@ -97,7 +97,7 @@ fn what_is_not_known_neither_ends_nor_lengthens() {
             &rule,
             &[
                 (0, value(2.0)),
-                (30, unknown),
+                (30, unknown.clone()),
                 (60, value(2.0)),
                 (61, value(0.0))
             ]
@@ -109,6 +109,37 @@ fn what_is_not_known_neither_ends_nor_lengthens() {
             Status::Ok
         ]
     );
+}
+
+#[test]
+fn two_breaches_with_long_doubt_between_are_not_one() {
+    let mut rule = rule("replica.visible_lag", Some("> 1s"), None);
+    rule.lasting = Some(Millis(120_000));
+    let unknown = Reading::unknown(Reason::NoSample, "nothing");
+    let doubt = [30, 60, 90].map(|at| (at, unknown.clone()));
+    let list = [&[(0, value(2.0))], &doubt[..], &[(120, value(2.0))]].concat();
+    assert_eq!(said(&rule, &list).last(), Some(&Status::Pending));
+}
+
+#[test]
+fn an_older_run_takes_nothing_from_what_a_later_one_remembers() {
+    let mut rules = [rule("replica.visible_lag", Some("> 1s"), None)];
+    rules[0].lasting = Some(Millis(60_000));
+    let mut memory = Memory::default();
+    let gathered = Gathered {
+        measured: vec![lag(value(2.0))],
+        missing: Vec::new(),
+    };
+    verdict(policy(&rules), &gathered, &mut memory, at(1_000));
+    let kept = memory.clone();
+    // Another target, looked at as of an hour before.
+    verdict(
+        policy(&rules),
+        &Gathered::default(),
+        &mut memory,
+        at(-2_600),
+    );
+    assert_eq!(memory, kept);
 }
 
 #[test]

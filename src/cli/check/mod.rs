@@ -1,6 +1,7 @@
 //! `dbops check`.
 
 mod gather;
+mod primary;
 mod rules;
 mod state;
 
@@ -176,27 +177,32 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             &plan,
             &rules,
             &targets,
-            Duration::from_millis(args.timeout.0),
-            !args.no_probe,
+            gather::How {
+                most: Duration::from_millis(args.timeout.0),
+                probe: !args.no_probe,
+            },
         ))?;
-        // The moment of the sample, not of the start: a burst lasts.
-        let now = context.as_of().unwrap_or_else(clock);
-        let found = match &args.state {
-            Some(path) => state::with(path, context, |memory| {
-                verdict(policy, &gathered, memory, now)
-            })?,
-            None => verdict(policy, &gathered, &mut memory, now),
+        // The moment of the sample, not of the start: a burst lasts. With a file it is told while the file is held, so
+        // that of two runs the one that comes second is the later one.
+        let judged = |memory: &mut Memory| {
+            let now = context.as_of().unwrap_or_else(clock);
+            (verdict(policy, &gathered, memory, now), now)
         };
-        last = Some((found, now));
+        last = Some(match &args.state {
+            Some(path) => state::with(path, context, judged)?,
+            None => judged(&mut memory),
+        });
     }
     let Some((verdict, at)) = last else {
         return Ok(Exit::Done);
     };
+    let status = overall(args, &verdict);
     let exit = match args.exit_profile {
         Profile::Ci => exit_for_ci(args, &verdict),
-        Profile::Nagios => exit_for_nagios(args, &verdict),
+        Profile::Nagios => exit_for_nagios(status),
     };
     let report = Report {
+        status,
         targets: targets.iter().map(|target| target.name.clone()).collect(),
         at,
         verdict,
@@ -265,8 +271,16 @@ fn chosen_rules(args: &Args, plan: &PlanFile, context: &Context) -> anyhow::Resu
             .ui
             .detail("the plan files give no rules: those of dbops are used");
         rules = rules::built_in();
-    } else if !rules.iter().any(|rule| rule.metric == "node.up") {
-        rules.push(rules::node_up());
+    } else if !rules
+        .iter()
+        .any(|rule| rule.metric == "node.up" && rule.scope.is_empty())
+    {
+        // One with a scope says nothing of the other nodes.
+        let mut all = rules::node_up();
+        while rules.iter().any(|rule| rule.id == all.id) {
+            all.id.push_str(".any");
+        }
+        rules.push(all);
     }
     let wanted = args.rules.iter().chain(args.explain.first());
     let wanted: Vec<&String> = wanted.collect();
@@ -330,16 +344,38 @@ fn exit_for_ci(args: &Args, verdict: &Verdict) -> Exit {
     }
 }
 
+/// The one status that every form shows and that Nagios is told.
+fn overall(args: &Args, verdict: &Verdict) -> Status {
+    let pending = match args.pending {
+        _ if verdict.counts.pending == 0 => Status::Ok,
+        PendingAs::Ok => Status::Ok,
+        PendingAs::Warn => Status::Warning,
+        PendingAs::Fail => Status::Critical,
+    };
+    let uncovered = if args.require_coverage && !verdict.uncovered.is_empty() {
+        Status::Warning
+    } else {
+        Status::Ok
+    };
+    // A node that was skipped was not measured, whatever the rules say of it.
+    let skipped = if verdict.counts.skipped > 0 {
+        Status::Unknown
+    } else {
+        Status::Ok
+    };
+    let worst = match verdict.worst() {
+        Status::Pending | Status::Skipped => Status::Ok,
+        other => other,
+    };
+    worst.max(pending).max(uncovered).max(skipped)
+}
+
 /// The numbers of Nagios plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
-fn exit_for_nagios(args: &Args, verdict: &Verdict) -> Exit {
-    let pending = verdict.counts.pending > 0;
-    match verdict.worst() {
+fn exit_for_nagios(status: Status) -> Exit {
+    match status {
         Status::Critical => Exit::Usage,
-        _ if pending && args.pending == PendingAs::Fail => Exit::Usage,
         Status::Unknown => Exit::Unknown,
-        _ if verdict.counts.skipped > 0 => Exit::Unknown,
         Status::Warning => Exit::Findings,
-        _ if pending && args.pending == PendingAs::Warn => Exit::Findings,
         Status::Pending | Status::Skipped | Status::Ok => Exit::Done,
     }
 }

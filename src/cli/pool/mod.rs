@@ -5,17 +5,22 @@ mod nodes;
 mod sessions;
 mod status;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use self::nodes::{Ask, NodeArgs, ask_target};
 use super::context::{Context, Selected};
-use crate::checks::judge::Measured;
+use crate::checks::judge::{Measured, Reading};
+use crate::checks::measure::labels;
 use crate::checks::pool::budget::{Inputs, budget};
 use crate::checks::pool::measured::measured;
-use crate::checks::pool::status::status;
+use crate::checks::pool::status::{Status, status};
+use crate::checks::reason::Reason;
+use crate::checks::verdict::{Gathered, Missing};
 use crate::failure::Exit;
+use crate::plan_file::Target;
 use crate::sample::pool::server::Detail;
 
 /// Show who takes the connections, and what is left of them
@@ -55,7 +60,7 @@ pub(super) async fn figures(
     context: &Context,
     selected: &Selected,
     most: Duration,
-) -> anyhow::Result<Vec<Measured>> {
+) -> anyhow::Result<Gathered> {
     let everything = NodeArgs { node: None };
     let what = Ask::All(Detail::Counts);
     let asked = ask_target(&everything, context, selected, what, Some(most)).await?;
@@ -72,5 +77,57 @@ pub(super) async fn figures(
             })
         });
     let status = status(&selected.name, &asked);
-    Ok(measured(&status, target, budget.as_ref()))
+    Ok(told_once(
+        &selected.name,
+        target,
+        measured(&status, target, budget.as_ref()),
+        &status,
+    ))
+}
+
+/// What a node that does not answer leaves unknown has one cause, `node.up`.
+fn told_once(name: &str, target: Option<&Target>, all: Vec<Measured>, status: &Status) -> Gathered {
+    let mut found = Gathered::default();
+    for one in all {
+        match one.reading {
+            Reading::Unknown {
+                reason: reason @ (Reason::NotConnected | Reason::Exhausted),
+                ..
+            } if one.metric.starts_with("conn.") => found.missing.push(Missing {
+                metrics: one.metric,
+                labels: one.labels,
+                reason,
+                why: format!("because node.up: {}", one.basis),
+            }),
+            _ => found.measured.push(one),
+        }
+    }
+    let poolers = target.iter().flat_map(|target| &target.poolers);
+    for pooler in poolers.filter_map(|one| one.name.as_deref()) {
+        let Some(node) = status.nodes.iter().find(|node| node.name == pooler) else {
+            continue;
+        };
+        let why = node.message.clone().unwrap_or_default();
+        let is_up = node.pooler.is_some();
+        found.measured.push(Measured {
+            metric: "node.up",
+            labels: Arc::new(labels(&[
+                ("target", name),
+                ("node", pooler),
+                ("role", "pooler"),
+            ])),
+            reading: Reading::State(if is_up { "up" } else { "down" }.into()),
+            basis: if is_up { "connected" } else { why.as_str() }.into(),
+            resolution: None,
+        });
+        if !is_up {
+            found.missing.push(Missing {
+                metrics: "pool",
+                labels: Arc::new(labels(&[("target", name), ("pooler", pooler)])),
+                reason: Reason::NotConnected,
+                why: format!("because node.up: {why}"),
+            });
+        }
+    }
+    found
 }

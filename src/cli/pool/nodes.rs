@@ -158,9 +158,11 @@ async fn one(
         _ => connect_any(settings).await,
     };
     let seen = match endpoint {
-        Ok(Endpoint::Server(session)) => sample(session, detail, roles)
-            .await
-            .map(|sample| Seen::Server(Box::new(sample)))?,
+        Ok(Endpoint::Server(session)) => match sample(session, detail, roles).await {
+            Ok(sample) => Seen::Server(Box::new(sample)),
+            // One node that fails must not cost the others.
+            Err(error) => Seen::NotConnected(describe_error(&error)),
+        },
         Ok(Endpoint::Console(session)) => match pools(settings, session).await {
             Ok(sample) => Seen::Pooler(Box::new(sample)),
             Err(error) => Seen::NotConnected(describe_error(&error)),

@@ -26,7 +26,7 @@ pub fn html(report: &Report) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>dbops check</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
     );
-    let worst = report.verdict.worst().name();
+    let worst = report.status.name();
     let _ = writeln!(
         out,
         "<h1>dbops check of {}: <span class=\"{worst}\">{worst}</span></h1>\n<p>{}, measured {}</p>",

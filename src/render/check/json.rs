@@ -20,7 +20,7 @@ pub struct CheckReport<'a> {
     measured_at: String,
     /// The exit code of the process.
     exit_code: u8,
-    /// The worst status that no mute accepts.
+    /// The worst status that no mute accepts; skipped nodes are unknown.
     status: &'static str,
     /// Targets looked at.
     targets: &'a [String],
@@ -107,7 +107,7 @@ pub fn json(report: &Report) -> String {
         format: "dbops.check/1",
         measured_at: report.at.to_rfc3339(),
         exit_code: report.exit_code,
-        status: report.verdict.worst().name(),
+        status: report.status.name(),
         targets: &report.targets,
         counts: [
             ("ok", counts.ok),

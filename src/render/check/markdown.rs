@@ -9,7 +9,7 @@ use crate::checks::verdict::Status;
 pub fn markdown(report: &Report) -> String {
     let mut out = format!(
         "# dbops check: {}\n\n{}, measured {}.\n",
-        report.verdict.worst().name(),
+        report.status.name(),
         sums(&report.verdict.counts),
         report.at.format("%Y-%m-%d %H:%M:%S UTC")
     );

@@ -35,6 +35,8 @@ pub struct Report {
     pub at: DateTime<Utc>,
     /// What the rules say.
     pub verdict: Verdict,
+    /// All of it in one word, as the exit code says it too.
+    pub status: Status,
     /// The exit code of the process.
     pub exit_code: u8,
 }

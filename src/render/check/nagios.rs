@@ -18,7 +18,7 @@ const NAMED: usize = 3;
 /// Renders the line, the performance data and one line a finding. Strict units: s, B, %, and none.
 pub fn nagios(report: &Report) -> String {
     let verdict = &report.verdict;
-    let word = match verdict.worst() {
+    let word = match report.status {
         Status::Critical => "CRITICAL",
         Status::Unknown => "UNKNOWN",
         Status::Warning => "WARNING",

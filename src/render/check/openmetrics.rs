@@ -137,10 +137,22 @@ fn labels(one: &Finding) -> String {
     );
     for (name, value) in one.labels.iter() {
         if name != "text" && !name.contains(':') {
-            let _ = write!(out, ",{name}=\"{}\"", escape(value));
+            let _ = write!(out, ",{}=\"{}\"", label(name), escape(value));
         }
     }
     out
+}
+
+/// A label that people made may hold anything; Prometheus takes letters, digits and `_`, each name once.
+fn label(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    let taken = ["rule", "metric", "reason", "status"].contains(&name.as_str());
+    if taken || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("label_{name}")
+    } else {
+        name
+    }
 }
 
 fn escape(text: &str) -> String {

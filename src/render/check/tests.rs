@@ -89,10 +89,12 @@ fn report() -> Report {
         mutes: &mutes,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let verdict = verdict(policy, &gathered, &mut Memory::default(), at);
     Report {
         targets: vec!["main".to_owned()],
         at,
-        verdict: verdict(policy, &gathered, &mut Memory::default(), at),
+        status: verdict.worst(),
+        verdict,
         exit_code: 1,
     }
 }

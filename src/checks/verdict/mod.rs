@@ -334,8 +334,8 @@ impl Holding<'_> {
 
     fn missing(&self, missing: &Missing) -> Finding {
         let status = match missing.reason {
-            // One that is of a node is told by node.up.
-            Reason::NotConnected | Reason::Exhausted
+            // One that is of a node is told by node.up. A server that is full runs: what it does not let see is unknown.
+            Reason::NotConnected
                 if ["node", "pooler"]
                     .iter()
                     .any(|name| missing.labels.contains_key(*name)) =>

@@ -91,7 +91,7 @@ fn told_once(name: &str, target: Option<&Target>, all: Vec<Measured>, status: &S
     for one in all {
         match one.reading {
             Reading::Unknown {
-                reason: reason @ (Reason::NotConnected | Reason::Exhausted),
+                reason: reason @ Reason::NotConnected,
                 ..
             } if one.metric.starts_with("conn.") => found.missing.push(Missing {
                 metrics: one.metric,

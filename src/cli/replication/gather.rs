@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::apply::probe;
 use crate::cli::context::{Context, Selected};
@@ -28,6 +29,9 @@ pub(super) struct NodeArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
     pub(super) node_timeout: Duration,
 }
+
+/// Longest wait for the primary to commit the probe; the server itself gives up after 2 s.
+const PROBE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// A node and how to reach it.
 pub(super) type Place = (Declared, Result<Settings, String>);
@@ -201,9 +205,16 @@ fn can_replay(facts: &Facts) -> bool {
 /// Why nothing was written.
 pub(super) async fn mark(linked: &mut [Linked]) -> Result<Mark, String> {
     match primary_mut(linked) {
-        Some(session) => probe::commit(session)
-            .await
-            .map_err(|error| format!("the probe was refused: {}", describe_error(&error))),
+        // A server that is frozen keeps its connections and answers nothing.
+        Some(session) => match timeout(PROBE_PATIENCE, probe::commit(session)).await {
+            Ok(done) => {
+                done.map_err(|error| format!("the probe was refused: {}", describe_error(&error)))
+            }
+            Err(_) => Err(format!(
+                "the primary did not commit the probe within {} s",
+                PROBE_PATIENCE.as_secs()
+            )),
+        },
         None => Err("no primary answered".to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 //! arguments.
 
 mod apply;
+mod asking;
 mod change;
 mod check;
 mod completions;

@@ -292,6 +292,12 @@ fn more(out: &mut String, node: &Node) {
             known(&node.lag_beyond_delay, lag_words)
         ));
     }
+    if let Some(why) = &node.not_waited_for {
+        say(format!(
+            "the commit was not waited for: {}; its lag is what the servers show",
+            clean(why)
+        ));
+    }
     for one in node.subscriptions.value().into_iter().flatten() {
         let errors = one
             .apply_errors

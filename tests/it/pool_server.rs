@@ -5,16 +5,18 @@
 )]
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use crate::common::{Ctx, eventually, tests};
+use crate::common::{Ctx, Stopped, eventually, tests};
 
 tests!(
     Ends: a_full_server_is_told_with_and_without_a_way_in,
     the_tightest_wall_is_named_and_parallel_workers_are_not_counted,
     ages_and_churn_are_those_of_the_sessions,
     a_role_without_the_privilege_is_told_the_grant,
+    a_server_that_hangs_is_told_in_time_and_the_wait_can_be_interrupted,
 );
 
 /// Logs in as a role; the error is the SQLSTATE.
@@ -108,7 +110,10 @@ async fn a_full_server_is_told_with_and_without_a_way_in(ctx: &Ctx) -> Result<()
     ensure!(report["first_wall"].is_null(), "{report:#}");
     let fix = report["findings"][0]["fix"].as_str().unwrap_or_default();
     ensure!(fix.contains("pg_use_reserved_connections"), "{fix}");
-    status(ctx, &mon, &["--fail-on", "warn"], 1).await?;
+    // The word of older plans and scripts is still known.
+    for word in ["warning", "warn"] {
+        status(ctx, &mon, &["--fail-on", word], 1).await?;
+    }
 
     if ctx.major >= 16 {
         admin
@@ -284,5 +289,44 @@ async fn a_role_without_the_privilege_is_told_the_grant(ctx: &Ctx) -> Result<()>
     for line in text.lines() {
         ensure!(line.chars().count() <= 80, "too wide: {line}");
     }
+    Ok(())
+}
+
+async fn a_server_that_hangs_is_told_in_time_and_the_wait_can_be_interrupted(
+    ctx: &Ctx,
+) -> Result<()> {
+    let cluster = ctx.private_cluster()?.start().await?;
+    let plan = format!(
+        "version: 1\ntargets:\n  main:\n    primary: {{ url: \"{}\" }}\n    app_pools:\n      - {{ name: api, db_role: app, max: 5 }}\n",
+        cluster.url()
+    );
+    std::fs::write(ctx.dir().join("dbops.yaml"), plan)?;
+    let stopped = Stopped::server(&cluster)?;
+    let pool = |args: &[&str]| ctx.dbops().args(["pool"]).args(args);
+    for command in ["status", "sessions"] {
+        let args = [command, "-o", "json", "--node-timeout", "300ms"];
+        let report = pool(&args).run().await?.exits_with(2)?.json()?;
+        let node = &report["targets"][0]["nodes"][0];
+        ensure!(node["unknown"] == "not_connected", "{report:#}");
+        let text = report.to_string();
+        ensure!(text.contains("no answer within 0.3 s"), "{report:#}");
+    }
+    let budget = ["budget", "--node-timeout", "300ms"];
+    pool(&budget).run().await?.exits_with(3)?;
+    for command in ["status", "sessions", "budget"] {
+        let running = pool(&[command, "--node-timeout", "80s"]).spawn().await?;
+        // It has begun to watch for signals before it connects, so what waits for an answer can be interrupted.
+        let id = running.id()?;
+        eventually("it is connected", async || {
+            let sockets = std::fs::read_dir(format!("/proc/{id}/fd"))?;
+            Ok(sockets
+                .filter_map(|one| std::fs::read_link(one.ok()?.path()).ok())
+                .any(|link| link.to_string_lossy().starts_with("socket:")))
+        })
+        .await?;
+        running.signal(Signal::SIGINT)?;
+        running.wait().await?.exits_with(130)?;
+    }
+    drop(stopped);
     Ok(())
 }

@@ -6,12 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use dbops::sandbox::Cluster;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use crate::common::{Ctx, Dbops, eventually, tests};
+use crate::common::{Ctx, Dbops, Stopped, eventually, tests};
 
 tests!(
     Ends: a_tree_tells_what_each_node_does_and_what_is_wrong,
@@ -256,6 +254,29 @@ async fn delayed(tree: &Tree<'_>) -> Result<()> {
                 < olap["lag"]["value"]["high_s"].as_f64().map(|lag| lag - 0.9))
     })
     .await?;
+    // A long one would cost everybody the whole of it: there the servers' own figures count.
+    set(&tree.olap, "recovery_min_apply_delay", Some("5s")).await?;
+    let short = ["--probe-timeout", "1s"];
+    let args = [
+        &["status", "-o", "json", "--node-timeout", "10s"][..],
+        &short,
+    ]
+    .concat();
+    eventually("it is not waited for", async || {
+        let seen = status(tree.dbops(&args)).await?;
+        let olap = node(&seen, "olap")?;
+        Ok(olap["not_waited_for"] == "it is set to replay 5 s later"
+            && olap["lag"]["value"]["basis"] != "probe"
+            && node(&seen, "menu")?["lag"]["value"]["basis"] == "probe"
+            && codes(&seen, "critical").is_empty())
+    })
+    .await?;
+    let text = tree.dbops(&["status", short[0], short[1]]).run().await?;
+    let text = text.exits_with(0)?.stdout;
+    ensure!(
+        text.contains("olap: the commit was not waited for"),
+        "{text}"
+    );
     set(&tree.olap, "recovery_min_apply_delay", None).await
 }
 
@@ -316,32 +337,6 @@ async fn paused(tree: &Tree<'_>, writer: &Client) -> Result<()> {
     .await?
     .exits_with(0)?;
     Ok(())
-}
-
-/// Stops a server with all of its processes as a machine that hangs does, and lets it go on in the end.
-struct Stopped(Vec<Pid>);
-
-impl Stopped {
-    fn server(cluster: &Cluster) -> Result<Self> {
-        let id = cluster.id().context("it does not run")?;
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        let mut pids = vec![Pid::from_raw(i32::try_from(id)?)];
-        for child in children.split_whitespace() {
-            pids.push(Pid::from_raw(child.parse()?));
-        }
-        for pid in &pids {
-            kill(*pid, Signal::SIGSTOP)?;
-        }
-        Ok(Self(pids))
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = kill(*pid, Signal::SIGCONT);
-        }
-    }
 }
 
 /// The primary lists it as streaming for a minute; the probe finds it in one run.

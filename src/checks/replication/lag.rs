@@ -129,7 +129,7 @@ pub fn visible(inputs: Inputs<'_>) -> Known<Lag> {
             basis: Basis::Probe,
             resolution_s: 0.0,
         }),
-        Some(Followed::Failed(_)) | None => passive(inputs),
+        Some(Followed::Failed(_) | Followed::Delayed { .. }) | None => passive(inputs),
     }
 }
 

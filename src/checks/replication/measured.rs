@@ -53,7 +53,7 @@ fn of_node(target: &str, node: &Node, all: &mut Vec<Measured>) {
                 node.lag
                     .map(|lag| (lag.low_s, lag.high_s.unwrap_or(f64::INFINITY))),
             ),
-            lag.map_or("", |lag| lag.basis.as_str()),
+            &basis(node),
             lag.map(|lag| lag.resolution_s),
         );
         let gap = node.gaps.replay;
@@ -90,6 +90,15 @@ fn of_node(target: &str, node: &Node, all: &mut Vec<Measured>) {
             "",
             None,
         );
+    }
+}
+
+/// What the lag rests on, and why that is not the commit that the others were measured by.
+fn basis(node: &Node) -> String {
+    let basis = node.lag.value().map_or("", |lag| lag.basis.as_str());
+    match (&node.not_waited_for, basis) {
+        (None, _) | (_, "") => basis.to_owned(),
+        (Some(why), _) => format!("{basis}; no commit was waited for: {why}"),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Node {
     pub gaps: Gaps,
     /// How long a commit takes to be visible there.
     pub lag: Known<Lag>,
+    /// Why the probe was not waited for there although there was one: its lag is the servers' own figure.
+    pub not_waited_for: Option<String>,
     /// The same without the delay that is declared, or set on the server.
     pub lag_beyond_delay: Known<Lag>,
     /// `recovery_min_apply_delay`, or what is declared, in seconds.
@@ -175,6 +177,7 @@ impl Node {
                 replay: unknown(),
             },
             lag: unknown(),
+            not_waited_for: None,
             lag_beyond_delay: unknown(),
             apply_delay_s: unknown(),
             pause: unknown(),

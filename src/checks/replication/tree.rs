@@ -137,8 +137,8 @@ fn upstream_name(sample: &Sample, at: usize) -> Option<&str> {
     sample.nodes.get(at).map(|node| node.declared.name.as_str())
 }
 
-/// What positions are compared with: the primary's, or where none answered, the end of the WAL that the first node
-/// has heard of.
+/// What positions are compared with: the primary's, or where none answered, the furthest end of the WAL that a node
+/// has heard of, which the primary's is not behind.
 struct Reference {
     cut: Option<Cut>,
     /// The node that stands in for the primary.
@@ -160,7 +160,8 @@ impl Reference {
             end.max(facts.position.end())
         };
         let found = (sample.nodes.iter().enumerate())
-            .find_map(|(at, node)| heard(node).map(|end| (at, end)));
+            .filter_map(|(at, node)| heard(node).map(|end| (at, end)))
+            .max_by_key(|(at, end)| (*end, usize::MAX - at));
         Self {
             cut: found.map(|(_, end)| Cut {
                 before: end,
@@ -310,6 +311,7 @@ impl<'a> Builder<'a> {
                 Known::from_option(delay_ms, reason).map(|delay_ms| delay_ms as f64 / 1_000.0);
             let delay_s = out.apply_delay_s.value().copied().unwrap_or_default();
             out.lag_beyond_delay = out.lag.map(|lag| lag.beyond(delay_s));
+            out.not_waited_for = followed.and_then(not_waited_for);
         }
         out
     }
@@ -463,6 +465,14 @@ impl<'a> Builder<'a> {
             out.lag_beyond_delay = out.lag;
         }
         out
+    }
+}
+
+fn not_waited_for(followed: &Followed) -> Option<String> {
+    match followed {
+        Followed::Delayed { delay_s } => Some(format!("it is set to replay {delay_s} s later")),
+        Followed::Failed(message) => Some(message.clone()),
+        Followed::Seen { .. } | Followed::NotSeen { .. } => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! `dbops pool budget`.
 
-use super::nodes::{Answered, Ask, NodeArgs, ask};
+use super::nodes::{Answered, Ask, ask};
 use crate::checks::pool::budget::{Budget, Inputs, Machine, budget};
+use crate::cli::asking::{NodeArgs, Patience};
 use crate::cli::context::Context;
 use crate::cli::ui::Output;
 use crate::failure::{Exit, Failure};
@@ -23,6 +24,8 @@ pub(super) struct Args {
     /// Disks that seek on their own, for the advice; 0 where all data is cached
     #[arg(long, value_name = "N", default_value_t = 1, requires = "cores")]
     spindles: u32,
+    #[command(flatten)]
+    patience: Patience,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -40,12 +43,13 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                 asked: Vec::new(),
             })
             .collect(),
-        None => ask(
-            &NodeArgs { node: None },
-            context,
-            &plan,
-            Ask::All(Detail::Counts),
-        )?,
+        None => {
+            let nodes = NodeArgs::all(args.patience.node_timeout);
+            match ask(&nodes, context, &plan, Ask::All(Detail::Counts))? {
+                Some(answers) => answers,
+                None => return Ok(Exit::Interrupted),
+            }
+        }
     };
     let machine = args.cores.map(|cores| Machine {
         cores,

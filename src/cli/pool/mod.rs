@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use self::nodes::{Ask, NodeArgs, ask_target};
+use self::nodes::{Ask, ask_target};
+use super::asking::NodeArgs;
 use super::context::{Context, Selected};
 use crate::checks::judge::{Measured, Reading};
 use crate::checks::measure::labels;
@@ -52,7 +53,7 @@ pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
     }
 }
 
-/// Measures what rules can hold of a target's connections and pools, on all nodes of it within `most` each.
+/// Measures what rules can hold of a target's connections and pools, on all nodes of it at once within `most`.
 ///
 /// # Errors
 /// Usage; a node that cannot be reached is a figure that is not known.
@@ -61,9 +62,10 @@ pub(super) async fn figures(
     selected: &Selected,
     most: Duration,
 ) -> anyhow::Result<Gathered> {
-    let everything = NodeArgs { node: None };
+    // Connecting, reading and knocking at backends follow each other.
+    let everything = NodeArgs::all(most / 3);
     let what = Ask::All(Detail::Counts);
-    let asked = ask_target(&everything, context, selected, what, Some(most)).await?;
+    let asked = ask_target(&everything, context, selected, what).await?;
     let target = selected.target.as_ref();
     let budget = target
         .filter(|target| !target.app_pools.is_empty())

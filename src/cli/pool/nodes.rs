@@ -4,29 +4,22 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
+use tokio::time::timeout;
 
 use crate::checks::pool::status::{Asked, Seen};
+use crate::cli::asking::{NodeArgs, unless_interrupted};
 use crate::cli::context::{Context, Selected};
 use crate::conn::failure::describe_error;
-use crate::conn::reach::reaches;
 use crate::conn::target::Node;
 use crate::conn::{Endpoint, Session, Settings, begin_read, connect_any, connect_console};
 use crate::failure::{Failure, is_exhausted};
 use crate::plan_file::PlanFile;
-use crate::sample::pool::console::{self, ConsoleSample, Reach};
 use crate::sample::pool::model::ServerSample;
 use crate::sample::pool::server::{self, Detail};
+use crate::sample::pool::{console, doors};
 
 /// How long a backend may take to accept a connection when it is asked why a pool waits.
 const REACH_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Arguments of every command that asks nodes.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct NodeArgs {
-    /// One node of the target: `primary`, or the name of a replica or pooler [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub(super) node: Option<String>,
-}
 
 /// A target and what its nodes said.
 pub(super) struct Answered {
@@ -53,7 +46,7 @@ impl Ask {
     }
 }
 
-/// Asks the nodes of every target chosen.
+/// Asks the nodes of every target chosen; `None`: interrupted.
 ///
 /// # Errors
 /// Usage; a node that cannot be reached is an answer.
@@ -62,16 +55,22 @@ pub(super) fn ask(
     context: &Context,
     plan: &PlanFile,
     what: Ask,
-) -> anyhow::Result<Vec<Answered>> {
+) -> anyhow::Result<Option<Vec<Answered>>> {
     let mut answers = Vec::new();
     for selected in context.targets(plan)? {
-        let asked = context.block_on(ask_target(args, context, &selected, what, None))?;
-        answers.push(Answered { selected, asked });
+        let asking = unless_interrupted(ask_target(args, context, &selected, what));
+        let Some(asked) = context.block_on(asking)? else {
+            return Ok(None);
+        };
+        answers.push(Answered {
+            asked: asked?,
+            selected,
+        });
     }
-    Ok(answers)
+    Ok(Some(answers))
 }
 
-/// Asks the nodes of one target, all at once; one that does not answer within `most` was not reached.
+/// Asks the nodes of one target, all at once; one that does not let in, or answer, in time was not reached.
 ///
 /// # Errors
 /// Usage; a node that cannot be reached is an answer.
@@ -80,7 +79,6 @@ pub(super) async fn ask_target(
     context: &Context,
     selected: &Selected,
     what: Ask,
-    most: Option<Duration>,
 ) -> anyhow::Result<Vec<Asked>> {
     let roles = roles(selected);
     let mut asking = Vec::new();
@@ -91,17 +89,8 @@ pub(super) async fn ask_target(
         let settings = context.settings_of(selected, node)?;
         let roles = &roles;
         asking.push(async move {
-            let seen = one(&settings, node, what.detail(), roles);
-            let seen = match most {
-                None => seen.await?,
-                Some(most) => match tokio::time::timeout(most, seen).await {
-                    Ok(seen) => seen?,
-                    Err(_) => {
-                        let text = format!("{settings}: no answer within {} s", most.as_secs_f64());
-                        Seen::NotConnected(text)
-                    }
-                },
-            };
+            let limit = args.patience.node_timeout;
+            let seen = one(&settings, node, what.detail(), roles, limit).await;
             let name = match &seen {
                 // Without a plan file it shows only now what the connection options lead to.
                 Seen::Pooler(_) if selected.target.is_none() => "pooler".to_owned(),
@@ -131,46 +120,62 @@ fn chosen<'a>(args: &NodeArgs, selected: &'a Selected) -> anyhow::Result<Vec<(St
         let poolers = target.poolers.iter().filter_map(|one| one.name.as_deref());
         all.extend(poolers.map(|name| (name.to_owned(), Node::Pooler(name))));
     }
-    let Some(wanted) = &args.node else {
+    if args.node.is_empty() {
         return Ok(all);
-    };
+    }
     let known: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    all.retain(|(name, _)| name == wanted);
-    if all.is_empty() {
+    if let Some(unknown) = args.node.iter().find(|name| !known.contains(name)) {
         return Err(
-            Failure::usage(format!("target {} has no node `{wanted}`", selected.name))
+            Failure::usage(format!("target {} has no node `{unknown}`", selected.name))
                 .hint(format!("its nodes: {}", known.join(", ")))
                 .into(),
         );
     }
+    all.retain(|(name, _)| args.node.contains(name));
     Ok(all)
 }
 
+/// Asks one node. One that fails must not cost the others, so there is no error.
 async fn one(
     settings: &Settings,
     node: Node<'_>,
     detail: Detail,
     roles: &[String],
-) -> anyhow::Result<Seen> {
-    let endpoint = match node {
-        // The plan file says what it is.
-        Node::Pooler(_) => connect_console(settings).await.map(Endpoint::Console),
-        _ => connect_any(settings).await,
+    limit: Duration,
+) -> Seen {
+    let late = || format!("{settings}: no answer within {} s", limit.as_secs_f64());
+    let connecting = async {
+        match node {
+            // The plan file says what it is.
+            Node::Pooler(_) => connect_console(settings).await.map(Endpoint::Console),
+            _ => connect_any(settings).await,
+        }
     };
-    let seen = match endpoint {
-        Ok(Endpoint::Server(session)) => match sample(session, detail, roles).await {
-            Ok(sample) => Seen::Server(Box::new(sample)),
-            // One node that fails must not cost the others.
-            Err(error) => Seen::NotConnected(describe_error(&error)),
-        },
-        Ok(Endpoint::Console(session)) => match pools(settings, session).await {
-            Ok(sample) => Seen::Pooler(Box::new(sample)),
-            Err(error) => Seen::NotConnected(describe_error(&error)),
-        },
-        Err(error) if is_exhausted(&error) => Seen::Exhausted(describe_error(&error)),
-        Err(error) => Seen::NotConnected(describe_error(&error)),
+    let endpoint = match timeout(limit, connecting).await {
+        Ok(Ok(endpoint)) => endpoint,
+        Ok(Err(error)) if is_exhausted(&error) => return Seen::Exhausted(describe_error(&error)),
+        Ok(Err(error)) => return Seen::NotConnected(describe_error(&error)),
+        Err(_) => return Seen::NotConnected(late()),
     };
-    Ok(seen)
+    let read = match endpoint {
+        Endpoint::Server(session) => timeout(limit, sample(session, detail, roles))
+            .await
+            .map(|read| read.map(|sample| Seen::Server(Box::new(sample)))),
+        Endpoint::Console(session) => match timeout(limit, console::read(&session)).await {
+            Ok(Ok(mut sample)) => {
+                session.close().await;
+                let patience = limit.min(REACH_PATIENCE);
+                doors::knock(&mut sample, settings.is_local(), patience).await;
+                Ok(Ok(Seen::Pooler(Box::new(sample))))
+            }
+            other => other.map(|read| read.map(|sample| Seen::Pooler(Box::new(sample)))),
+        },
+    };
+    match read {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(error)) => Seen::NotConnected(describe_error(&error)),
+        Err(_) => Seen::NotConnected(late()),
+    }
 }
 
 async fn sample(
@@ -186,41 +191,6 @@ async fn sample(
     tx.commit()
         .await
         .context("ending the reading transaction")?;
-    session.close().await;
-    Ok(sample)
-}
-
-/// Reads the pools; asks the backends of those that wait without a server whether they answer dbops.
-async fn pools(settings: &Settings, session: Session) -> anyhow::Result<ConsoleSample> {
-    let mut sample = console::read(&session).await?;
-    let here = settings.is_local();
-    let mut addresses: Vec<(String, i64)> = sample
-        .pools
-        .iter()
-        .filter(|pool| pool.cl_waiting > Some(0))
-        .filter_map(|pool| sample.databases.get(&pool.database))
-        .filter_map(|one| Some((one.host.clone().unwrap_or_default(), one.port?)))
-        .collect();
-    addresses.sort();
-    addresses.dedup();
-    for (host, port) in addresses {
-        // What the pooler calls local is another machine's business.
-        let local = host.is_empty()
-            || host.starts_with('/')
-            || host == "localhost"
-            || host.starts_with("127.");
-        if local && !here {
-            continue;
-        }
-        let Ok(number) = u16::try_from(port) else {
-            continue;
-        };
-        let reach = match reaches(&host, number, REACH_PATIENCE).await {
-            Ok(()) => Reach::Answers,
-            Err(error) => Reach::Silent(error.to_string()),
-        };
-        sample.reach.insert((host, port), reach);
-    }
     session.close().await;
     Ok(sample)
 }

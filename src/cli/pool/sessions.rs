@@ -1,7 +1,8 @@
 //! `dbops pool sessions`.
 
-use super::nodes::{Ask, NodeArgs, ask};
+use super::nodes::{Ask, ask};
 use crate::checks::pool::tree::{Sessions, sessions};
+use crate::cli::asking::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::ui::Output;
 use crate::failure::{Exit, Failure};
@@ -25,12 +26,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_for_targets()?;
-    let answers = ask(
-        &args.nodes,
-        context,
-        &plan,
-        Ask::Servers(Detail::Statements),
-    )?;
+    let what = Ask::Servers(Detail::Statements);
+    let Some(answers) = ask(&args.nodes, context, &plan, what)? else {
+        return Ok(Exit::Interrupted);
+    };
     let reports: Vec<Sessions> = answers
         .iter()
         .map(|one| sessions(&one.selected.name, &one.asked))

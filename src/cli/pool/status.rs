@@ -1,25 +1,14 @@
 //! `dbops pool status`.
 
-use clap::ValueEnum;
-
-use super::nodes::{Ask, NodeArgs, ask};
-use crate::checks::judge::Severity;
+use super::nodes::{Ask, ask};
 use crate::checks::pool::status::{Status, status};
 use crate::checks::reason::Reason;
+use crate::cli::asking::{FailOn, NodeArgs};
 use crate::cli::context::Context;
 use crate::cli::ui::Output;
 use crate::failure::Exit;
 use crate::render::pool::status::{json, text};
 use crate::sample::pool::server::Detail;
-
-/// From which severity on the command exits with 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// Warnings and worse
-    Warn,
-    /// Critical findings: full, out of reach, waiting at a limit
-    Critical,
-}
 
 /// Show what servers and poolers take, which wall is hit first, and why pools wait
 ///
@@ -39,7 +28,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_for_targets()?;
-    let answers = ask(&args.nodes, context, &plan, Ask::All(Detail::Counts))?;
+    let Some(answers) = ask(&args.nodes, context, &plan, Ask::All(Detail::Counts))? else {
+        return Ok(Exit::Interrupted);
+    };
     let reports: Vec<Status> = answers
         .iter()
         .map(|one| status(&one.selected.name, &one.asked))
@@ -62,13 +53,8 @@ fn exit(reports: &[Status], fail_on: Option<FailOn>) -> Exit {
     if lost {
         return Exit::Usage;
     }
-    let limit = match fail_on {
-        None => return Exit::Done,
-        Some(FailOn::Warn) => Severity::Warning,
-        Some(FailOn::Critical) => Severity::Critical,
-    };
-    match reports.iter().filter_map(|report| report.worst).max() {
-        Some(worst) if worst >= limit => Exit::Findings,
-        _ => Exit::Done,
-    }
+    FailOn::exit(
+        fail_on,
+        reports.iter().filter_map(|report| report.worst).max(),
+    )
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gather::{NodeArgs, Place, Probing, gather, gather_with_rate, places};
+use super::gather::{Place, Probing, gather, gather_with_rate, places};
 use crate::checks::judge::{Measured, Reading};
 use crate::checks::known::Known;
 use crate::checks::measure::labels;
 use crate::checks::reason::Reason;
 use crate::checks::replication::{Tree, measured, tree};
 use crate::checks::verdict::{Gathered, Missing};
+use crate::cli::asking::NodeArgs;
 use crate::cli::context::{Context, Selected};
 
 /// The rate of WAL is measured over this long.
@@ -37,16 +38,18 @@ pub(in crate::cli) async fn figures(
 ) -> anyhow::Result<Gathered> {
     // Connecting, reading, the probe and the rate follow each other; one node that hangs must not cost the others.
     let each = asked.most / 8;
-    let nodes = NodeArgs {
-        node: Vec::new(),
-        node_timeout: each.min(Duration::from_secs(2)),
-    };
+    let nodes = NodeArgs::all(each.min(Duration::from_secs(2)));
     let probing = if asked.probe {
-        Probing::For((asked.most / 4).min(Duration::from_secs(3)))
+        let patience = (asked.most / 4).min(Duration::from_secs(3));
+        Probing::For {
+            patience,
+            // With connecting and reading it must end within the time that there is.
+            longest_delay: asked.most / 4,
+        }
     } else {
         Probing::Off
     };
-    let limit = nodes.node_timeout;
+    let limit = nodes.patience.node_timeout;
     let sample = gather(asked_places(&nodes, context, selected)?, limit, probing).await;
     let replicas: Vec<&str> = selected
         .target

@@ -1,4 +1,4 @@
-//! What the commands of replication share: their nodes, one sample of them, the probe, Ctrl-C.
+//! What the commands of replication share: their nodes, one sample of them, the probe.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::apply::probe;
+use crate::cli::asking::NodeArgs;
 use crate::cli::context::{Context, Selected};
-use crate::cli::signals::watch_interrupts;
 use crate::conn::Settings;
 use crate::conn::failure::describe_error;
 use crate::conn::target::Node;
@@ -18,17 +18,6 @@ use crate::sample::replication::model::{Declared, Facts, Followed, Probe, Sample
 use crate::sample::replication::read::{
     Linked, connect_all, primary, primary_end, primary_mut, read,
 };
-
-/// Which nodes are asked, and how long for.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct NodeArgs {
-    /// Ask this node of the target alone: `primary` or a replica's name; may be given again [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub(super) node: Vec<String>,
-    /// Longest wait for a connection, and for each answer: 500ms, 2s
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
-    pub(super) node_timeout: Duration,
-}
 
 /// Longest wait for the primary to commit the probe; the server itself gives up after 2 s.
 const PROBE_PATIENCE: Duration = Duration::from_secs(4);
@@ -104,10 +93,25 @@ pub(super) fn places(
 /// Whether a commit is made and waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Probing {
-    /// It is, and waited for this long.
-    For(Duration),
+    /// It is.
+    For {
+        /// How long it is waited for, beside the delay that a replica is set to keep.
+        patience: Duration,
+        /// A replica that is set to keep a longer delay than this is not waited for.
+        longest_delay: Duration,
+    },
     /// It is not: nothing is written.
     Off,
+}
+
+impl Probing {
+    /// A delay of several times the patience is waited for; an hour is for the servers' own figures.
+    pub(super) fn patient(patience: Duration) -> Self {
+        Self::For {
+            patience,
+            longest_delay: patience * 4,
+        }
+    }
 }
 
 /// Takes one sample of a target's nodes.
@@ -116,7 +120,10 @@ pub(super) async fn gather(places: Vec<Place>, limit: Duration, probing: Probing
     let mut sample = read(&mut linked, limit).await;
     match probing {
         Probing::Off => sample.passive_because = Some("--no-probe".to_owned()),
-        Probing::For(patience) => match probe_all(&mut linked, &sample, patience).await {
+        Probing::For {
+            patience,
+            longest_delay,
+        } => match probe_all(&mut linked, &sample, patience, longest_delay).await {
             Ok(probe) => sample.probe = Some(probe),
             Err(why) => sample.passive_because = Some(why),
         },
@@ -151,6 +158,7 @@ async fn probe_all(
     linked: &mut [Linked],
     sample: &Sample,
     patience: Duration,
+    longest_delay: Duration,
 ) -> Result<Probe, String> {
     let writers = (sample.nodes.iter())
         .filter_map(|node| node.facts.as_ref().ok())
@@ -175,7 +183,13 @@ async fn probe_all(
         })
         .collect();
     let follow = join_all(able.into_iter().map(async |(one, delay)| {
-        let followed = follow(one, mark, until + delay).await;
+        let followed = if delay > longest_delay {
+            Followed::Delayed {
+                delay_s: delay.as_secs_f64(),
+            }
+        } else {
+            follow(one, mark, until + delay).await
+        };
         (one.declared.name.clone(), followed)
     }));
     let watch = async {
@@ -224,57 +238,5 @@ pub(super) async fn follow(one: &Linked, mark: Mark, until: Instant) -> Followed
     match &one.session {
         Ok(session) => replayed(session, mark, until).await,
         Err(silence) => Followed::Failed(silence.message.clone()),
-    }
-}
-
-/// Runs to the end, or to the first SIGINT or SIGTERM: `None`.
-///
-/// # Errors
-/// Signals cannot be watched, or what it runs fails.
-pub(super) async fn unless_interrupted<T>(
-    work: impl Future<Output = T>,
-) -> anyhow::Result<Option<T>> {
-    let mut interrupted = watch_interrupts()?;
-    tokio::select! {
-        done = work => Ok(Some(done)),
-        _ = interrupted.wait_for(|yes| *yes) => Ok(None),
-    }
-}
-
-/// Reads `500ms`, `2s`, `5m`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let wanted = || format!("`{text}` is not a length of time; write for example 500ms, 2s or 5m");
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or_else(wanted)?;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err(wanted()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| wanted())?;
-    let seconds = number * seconds;
-    if (0.0..=86_400.0).contains(&seconds) && number >= 0.0 {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(format!("`{text}` is not between 0 and 24h"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
-        for text in ["", "1", "s", "-1s", "1MB", "NaNs", "25h", "1 d"] {
-            assert!(time(text).is_err(), "{text}");
-        }
     }
 }

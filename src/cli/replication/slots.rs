@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::gather::{NodeArgs, gather_with_rate, places, time, unless_interrupted};
+use super::gather::{gather_with_rate, places};
 use crate::checks::replication::tree;
+use crate::cli::asking::{NodeArgs, time, unless_interrupted};
 use crate::cli::context::Context;
 use crate::cli::ui::{self, Output};
 use crate::failure::Exit;
@@ -31,7 +32,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for selected in context.targets(&plan)? {
         let places = places(&args.nodes, context, &selected)?;
-        let limit = args.nodes.node_timeout;
+        let limit = args.nodes.patience.node_timeout;
         let sample = context.block_on(unless_interrupted(gather_with_rate(
             places,
             limit,

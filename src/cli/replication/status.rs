@@ -2,24 +2,13 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
-
-use super::gather::{NodeArgs, Probing, gather, places, time, unless_interrupted};
-use crate::checks::judge::Severity;
+use super::gather::{Probing, gather, places};
 use crate::checks::replication::{Tree, tree};
+use crate::cli::asking::{FailOn, NodeArgs, time, unless_interrupted};
 use crate::cli::context::Context;
 use crate::cli::ui::{self, Output};
 use crate::failure::Exit;
 use crate::render::replication::{self, TargetTree};
-
-/// From which severity on findings end in exit code 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// Warnings too
-    Warning,
-    /// What is critical
-    Critical,
-}
 
 /// Show the tree of replication: state, positions, lag and what it rests on
 ///
@@ -49,13 +38,13 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let probing = if args.no_probe {
         Probing::Off
     } else {
-        Probing::For(args.probe_timeout)
+        Probing::patient(args.probe_timeout)
     };
     let mut trees = Vec::new();
     let mut exit = Exit::Done;
     for selected in context.targets(&plan)? {
         let places = places(&args.nodes, context, &selected)?;
-        let limit = args.nodes.node_timeout;
+        let limit = args.nodes.patience.node_timeout;
         let sample = context.block_on(unless_interrupted(gather(places, limit, probing)))?;
         let Some(sample) = sample else {
             return Ok(Exit::Interrupted);
@@ -90,18 +79,6 @@ fn exit_of(tree: &Tree, fail_on: Option<FailOn>) -> Exit {
     if tree.nodes.iter().all(|node| node.silence.is_some()) {
         return Exit::Usage;
     }
-    let least = match fail_on {
-        None => return Exit::Done,
-        Some(FailOn::Warning) => Severity::Warning,
-        Some(FailOn::Critical) => Severity::Critical,
-    };
-    if tree
-        .findings
-        .iter()
-        .any(|finding| finding.severity >= least)
-    {
-        Exit::Findings
-    } else {
-        Exit::Done
-    }
+    let worst = tree.findings.iter().map(|one| one.severity).max();
+    FailOn::exit(fail_on, worst)
 }

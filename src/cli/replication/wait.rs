@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::gather::{NodeArgs, Place, follow, mark, places, time, unless_interrupted};
+use super::gather::{Place, follow, mark, places};
 use crate::checks::replication::{Tree, tree};
+use crate::cli::asking::{NodeArgs, time, unless_interrupted};
 use crate::cli::context::Context;
 use crate::cli::ui::Output;
 use crate::failure::{Exit, Failure};
@@ -83,7 +84,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 async fn wait(places: Vec<Place>, args: &Args) -> (Vec<Waited>, Option<String>) {
     let started = Instant::now();
     let until = started + args.timeout;
-    let limit = args.nodes.node_timeout;
+    let limit = args.nodes.patience.node_timeout;
     let mut linked = connect_all(places.clone(), limit).await;
     let mut waited: BTreeMap<String, Waited> = (places.iter())
         .filter(|(declared, _)| declared.replica)
@@ -169,6 +170,10 @@ fn note(one: &mut Waited, followed: &Followed, max_lag: Duration, started: Insta
         }
         Followed::NotSeen { after_s } => {
             one.reason = Some(format!("a commit was not visible after {after_s:.1} s"));
+        }
+        // None is left out here: whoever waits wants to.
+        Followed::Delayed { delay_s } => {
+            one.reason = Some(format!("it is set to replay {delay_s:.1} s later"));
         }
         Followed::Failed(message) => one.reason = Some(message.clone()),
     }

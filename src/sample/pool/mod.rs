@@ -7,5 +7,6 @@
 //! ```
 
 pub mod console;
+pub mod doors;
 pub mod model;
 pub mod server;

@@ -331,6 +331,11 @@ pub enum Followed {
         /// Seconds that it was waited for.
         after_s: f64,
     },
+    /// It was not waited for: the replica is set to replay later than that.
+    Delayed {
+        /// By so many seconds.
+        delay_s: f64,
+    },
     /// It could not be looked for.
     Failed(String),
 }

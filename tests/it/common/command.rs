@@ -111,6 +111,11 @@ impl Running {
         kill(Pid::from_raw(i32::try_from(id)?), signal).context("sending a signal")
     }
 
+    /// Returns the id of its process.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.child.id().context("the command has ended already")
+    }
+
     /// Waits until it has printed this, and returns all that it has printed by then.
     pub(crate) async fn prints(&mut self, text: &str) -> Result<String> {
         let reading = async {

@@ -12,9 +12,11 @@ mod harness;
 mod hold;
 mod partitions;
 mod servers;
+mod stopped;
 
 pub(crate) use command::{Dbops, Run, Running};
 pub(crate) use context::{Ctx, Db};
 pub(crate) use harness::{Module, On, Test, eventually, main, tests};
 pub(crate) use hold::hold_clusters;
 pub(crate) use partitions::{NOW, changeset, holds, outcome, refusal, same};
+pub(crate) use stopped::Stopped;

@@ -27,11 +27,15 @@ pub enum Reason {
     NotDeclared,
     /// It can only be read on the machine of the server.
     NotLocal,
+    /// There is no limit that it could be a part of, or the time until.
+    NoLimit,
+    /// There is no such figure of it: a primary is behind nobody, a lost slot keeps nothing.
+    NotApplicable,
 }
 
 impl Reason {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NotConnected,
         Self::Exhausted,
         Self::NoPrivilege,
@@ -43,6 +47,8 @@ impl Reason {
         Self::ClockSkew,
         Self::NotDeclared,
         Self::NotLocal,
+        Self::NoLimit,
+        Self::NotApplicable,
     ];
 
     /// Returns the word for programs; it never changes.
@@ -59,6 +65,8 @@ impl Reason {
             Self::ClockSkew => "clock_skew",
             Self::NotDeclared => "not_declared",
             Self::NotLocal => "not_local",
+            Self::NoLimit => "no_limit",
+            Self::NotApplicable => "not_applicable",
         }
     }
 
@@ -86,6 +94,10 @@ impl Reason {
             Self::ClockSkew => "synchronise the clocks of the nodes",
             Self::NotDeclared => "declare it in the plan file",
             Self::NotLocal => "run dbops on the machine of the server, or hand the figure in",
+            Self::NoLimit => {
+                "nothing has to be done; max_slot_wal_keep_size limits slots, pool_size limits pools"
+            }
+            Self::NotApplicable => "nothing has to be done: there is no such figure of it",
         }
     }
 }

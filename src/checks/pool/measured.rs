@@ -187,7 +187,7 @@ fn of_pooler(status: &Status, node: &Node, all: &mut Vec<Measured>) {
         );
         // Without a limit there is no part.
         let reason = match pool.busy {
-            Some(_) => Reason::NotDeclared,
+            Some(_) => Reason::NoLimit,
             None => Reason::UnsupportedVersion,
         };
         let bound = pool.bound.map_or("no limit", |bound| bound.setting());

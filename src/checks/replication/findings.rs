@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::lag::Gap;
 use super::slots::{SlotState, SlotView};
 use super::state::State;
 use super::tree::Node;
@@ -60,24 +59,17 @@ pub(super) fn findings(sample: &Sample, nodes: &[Node]) -> Vec<Finding> {
     let by_name: BTreeMap<&str, &Facts> = (sample.nodes.iter())
         .filter_map(|node| Some((node.declared.name.as_str(), node.facts.as_ref().ok()?)))
         .collect();
-    let top = nodes
+    let mut writers = nodes
         .iter()
-        .find(|node| node.state == Known::Value(State::Primary));
+        .filter(|node| node.state == Known::Value(State::Primary));
+    // Of several writers none is the one that the others ought to follow.
+    let top = writers.next().filter(|_| writers.next().is_none());
     for node in nodes {
         let facts = by_name.get(node.name.as_str()).copied();
         reached(node, facts, &mut all);
         state(node, sample, &mut all);
-        if let (Some(top), Known::Value(timeline)) = (top, node.timeline)
-            && let Known::Value(newest) = top.timeline
-            && timeline != newest
-        {
-            all.add(
-                CRITICAL,
-                "timeline_differs",
-                &node.name,
-                format!("it is on timeline {timeline}, the primary on {newest}"),
-                "rewind it with pg_rewind, or make it anew from the primary",
-            );
+        if let (Some(top), Some(facts)) = (top, facts) {
+            timeline(node, facts, top, &by_name, &mut all);
         }
         if let Some(facts) = facts.filter(|facts| !facts.position.in_recovery) {
             synchronous(node, facts, &mut all);
@@ -117,6 +109,37 @@ pub(super) fn findings(sample: &Sample, nodes: &[Node]) -> Vec<Finding> {
             .then_with(|| (&a.node, a.code, &a.text).cmp(&(&b.node, b.code, &b.text)))
     });
     all.0
+}
+
+/// A node whose history is not that of the one primary.
+fn timeline(
+    node: &Node,
+    facts: &Facts,
+    top: &Node,
+    by_name: &BTreeMap<&str, &Facts>,
+    all: &mut Findings,
+) {
+    let (Known::Value(own), Known::Value(newest)) = (node.timeline, top.timeline) else {
+        return;
+    };
+    // Timelines of different clusters have nothing to do with each other.
+    let same = (by_name.get(top.name.as_str()))
+        .is_some_and(|top| top.node.system_identifier == facts.node.system_identifier);
+    if own == newest || !same {
+        return;
+    }
+    let fix = if own < newest {
+        "rewind it with pg_rewind, or make it anew from the primary"
+    } else {
+        "find the server that was promoted to this timeline: it is newer than this primary, which may have to be stopped"
+    };
+    all.add(
+        CRITICAL,
+        "timeline_differs",
+        &node.name,
+        format!("it is on timeline {own}, the primary on {newest}"),
+        fix,
+    );
 }
 
 /// Two nodes of one cluster that both take writes, or nodes of different clusters.
@@ -190,7 +213,7 @@ fn state(node: &Node, sample: &Sample, all: &mut Findings) {
     if node.role != "replica" {
         return;
     }
-    let behind = behind(&node.gaps.replay);
+    let behind = behind(node, sample);
     let worst = if node.declared && !node.required {
         WARNING
     } else {
@@ -224,6 +247,16 @@ fn state(node: &Node, sample: &Sample, all: &mut Findings) {
                 node.message_age_s.value().copied().unwrap_or_default()
             ),
             "look at the network between the two; set wal_receiver_timeout so that it connects anew",
+        ),
+        Known::Unknown(Reason::StaleSample) => all.add(
+            WARNING,
+            Reason::StaleSample.code(),
+            &node.name,
+            format!(
+                "WAL was sent and its last reply is {:.0} s old by its own clock, which is not known: it has stopped, or that clock is behind; {behind}",
+                node.reply_age_s.value().copied().unwrap_or_default()
+            ),
+            Reason::StaleSample.fix(),
         ),
         _ => {}
     }
@@ -262,11 +295,19 @@ fn state(node: &Node, sample: &Sample, all: &mut Findings) {
     }
 }
 
-fn behind(gap: &Known<Gap>) -> String {
-    match gap {
-        Known::Value(gap) if gap.low == gap.high => format!("{} bytes are not replayed", gap.low),
-        Known::Value(gap) => format!("{} to {} bytes are not replayed", gap.low, gap.high),
-        Known::Unknown(_) => "how far it is behind is not known".to_owned(),
+fn behind(node: &Node, sample: &Sample) -> String {
+    match node.gaps.replay {
+        // Nobody knows how far the primary is.
+        Known::Value(gap) if sample.cut.is_none() && gap.low > 0 => {
+            format!("at least {} bytes are not replayed", gap.low)
+        }
+        Known::Value(gap) if sample.cut.is_some() && gap.low == gap.high => {
+            format!("{} bytes are not replayed", gap.low)
+        }
+        Known::Value(gap) if sample.cut.is_some() => {
+            format!("{} to {} bytes are not replayed", gap.low, gap.high)
+        }
+        _ => "how far it is behind is not known".to_owned(),
     }
 }
 

@@ -98,8 +98,8 @@ pub struct Inputs<'a> {
     pub state: &'a Known<State>,
     /// `wal_receiver_status_interval`, in seconds: how often a replica that only replays reports.
     pub interval_s: f64,
-    /// What the clock of the replica is ahead, in seconds.
-    pub offset_s: f64,
+    /// What the clock of the replica is ahead, in seconds; `None`: not known.
+    pub offset_s: Option<f64>,
 }
 
 /// Returns the bytes from a position to the end of the primary's WAL.
@@ -163,12 +163,11 @@ fn passive(inputs: Inputs<'_>) -> Known<Lag> {
             let Some(sender) = inputs.sender.filter(|_| receives) else {
                 return Known::Unknown(Reason::NotConnected);
             };
-            let age = sender.reply_age_s.map(|age| age + inputs.offset_s);
+            let age = match reply_age(sender, &inputs) {
+                Ok(age) => age,
+                Err(reason) => return Known::Unknown(reason),
+            };
             match (sender.replayed, age) {
-                // A replica that has nothing to do reports every interval; twice that is too long.
-                (_, Some(age)) if age > 2.0 * inputs.interval_s + 1.0 => {
-                    Known::Unknown(Reason::StaleSample)
-                }
                 (Some(replayed), Some(age)) if replayed >= cut.before => {
                     Known::Value(Lag::none(Basis::LsnEqual, age.max(cut.seconds)))
                 }
@@ -181,9 +180,8 @@ fn passive(inputs: Inputs<'_>) -> Known<Lag> {
 
 /// The column moves only with the replies of the replica, which come every interval when replay is all that moves.
 fn column(sender: &Sender, inputs: &Inputs<'_>) -> Known<Lag> {
-    let age = sender.reply_age_s.map(|age| age + inputs.offset_s);
-    if age.is_some_and(|age| age > 2.0 * inputs.interval_s + 1.0) {
-        return Known::Unknown(Reason::StaleSample);
+    if let Err(reason) = reply_age(sender, inputs) {
+        return Known::Unknown(reason);
     }
     Known::from_option(sender.replay_lag_s, Reason::NoSample).map(|lag_s| Lag {
         low_s: lag_s,
@@ -192,6 +190,20 @@ fn column(sender: &Sender, inputs: &Inputs<'_>) -> Known<Lag> {
         resolution_s: inputs.interval_s,
     })
 }
+
+/// Returns the age of the last reply where that is fit to be believed: a replica that has nothing to do reports every
+/// interval, so twice that is too long; and where its clock is not known, a reply from the future is no reply of now.
+fn reply_age(sender: &Sender, inputs: &Inputs<'_>) -> Result<Option<f64>, Reason> {
+    let age = (sender.reply_age_s).map(|age| age + inputs.offset_s.unwrap_or_default());
+    match age {
+        Some(age) if age > 2.0 * inputs.interval_s + 1.0 => Err(Reason::StaleSample),
+        Some(age) if age < -SKEW_S && inputs.offset_s.is_none() => Err(Reason::ClockSkew),
+        age => Ok(age),
+    }
+}
+
+/// Clocks that are kept by NTP are closer than this many seconds.
+const SKEW_S: f64 = 1.0;
 
 /// A replica that is asked alone knows what it last heard of its sender, and nothing since.
 fn alone(facts: &Facts, receives: bool) -> Known<Lag> {

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use super::tree::{Node, Tree};
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::known::Known;
+use crate::checks::reason::Reason;
 
 /// Returns the figures of a tree: `replica.visible_lag` (seconds), `replica.byte_lag`, `replica.state` (a word),
 /// `slot.retained_bytes`, `slot.time_to_loss` (seconds; none where slots are not limited), `slot.wal_status` (a word).
 pub fn measured(target: &str, tree: &Tree) -> Vec<Measured> {
     let mut all = Vec::new();
     for node in &tree.nodes {
-        of_node(target, node, &mut all);
+        of_node(target, node, tree.compared_with.is_some(), &mut all);
     }
     all
 }
 
-fn of_node(target: &str, node: &Node, all: &mut Vec<Measured>) {
+fn of_node(target: &str, node: &Node, stand_in: bool, all: &mut Vec<Measured>) {
     let labels = |more: &[(&str, &str)]| -> Arc<Labels> {
         let mut labels: BTreeMap<String, Arc<str>> = (node.labels.iter())
             .map(|(key, value)| (key.clone(), Arc::from(value.as_str())))
@@ -56,7 +57,12 @@ fn of_node(target: &str, node: &Node, all: &mut Vec<Measured>) {
             &basis(node),
             lag.map(|lag| lag.resolution_s),
         );
-        let gap = node.gaps.replay;
+        // What a replica has heard of is no more than what is missing at least.
+        let gap = if stand_in {
+            Known::Unknown(Reason::NotConnected)
+        } else {
+            node.gaps.replay
+        };
         let resolution = gap.value().map(|gap| (gap.high - gap.low) as f64);
         let gap = gap.map(|gap| (gap.low as f64, gap.high as f64));
         add(

@@ -96,8 +96,9 @@ fn view(slot: &Slot, facts: &Facts, wal_rate: Option<f64>) -> SlotView {
     let end = facts.position.end();
     let behind = |lsn| Known::from_option(Option::zip(lsn, end), Reason::NoSample);
     let safe_bytes = match slot.safe_bytes {
-        _ if lost => Known::Unknown(Reason::NoSample),
-        safe => Known::from_option(safe, Reason::NotDeclared),
+        _ if lost => Known::Unknown(Reason::NotApplicable),
+        safe if limited => Known::from_option(safe, Reason::NoSample),
+        _ => Known::Unknown(Reason::NoLimit),
     };
     SlotView {
         name: slot.name.clone(),
@@ -109,12 +110,12 @@ fn view(slot: &Slot, facts: &Facts, wal_rate: Option<f64>) -> SlotView {
         active: slot.active,
         temporary: slot.temporary,
         retained_bytes: if lost {
-            Known::Unknown(Reason::NoSample)
+            Known::Unknown(Reason::NotApplicable)
         } else {
             behind(slot.restart).map(|(lsn, end)| lsn.behind(end))
         },
         unconfirmed_bytes: if lost {
-            Known::Unknown(Reason::NoSample)
+            Known::Unknown(Reason::NotApplicable)
         } else {
             behind(slot.confirmed).map(|(lsn, end)| lsn.behind(end))
         },

@@ -70,8 +70,8 @@ pub struct Inputs<'a> {
     pub replayed_probe: bool,
     /// How often it reports at least, in seconds.
     pub interval_s: f64,
-    /// What its clock is ahead, in seconds.
-    pub offset_s: f64,
+    /// What its clock is ahead, in seconds; `None`: not known.
+    pub offset_s: Option<f64>,
 }
 
 /// What the role may see on an upstream.
@@ -79,6 +79,8 @@ pub struct Inputs<'a> {
 pub enum UpstreamAsked {
     /// Every receiver.
     Everything,
+    /// Every receiver, and one of them may be this one by another name.
+    OthersToo,
     /// Only that there are some.
     PidsOnly,
 }
@@ -138,7 +140,11 @@ fn by_sender(sender: &Sender, inputs: Inputs<'_>) -> Known<State> {
     };
     Known::Value(match state {
         "streaming" if inputs.confirmed == Some(false) && !inputs.replayed_probe => State::Frozen,
-        "streaming" if inputs.facts.is_err() && is_overdue(sender, inputs) => State::Frozen,
+        "streaming" if inputs.facts.is_err() => match is_overdue(sender, inputs) {
+            Some(true) => State::Frozen,
+            Some(false) => State::Streaming,
+            None => return Known::Unknown(Reason::StaleSample),
+        },
         "streaming" => State::Streaming,
         "catchup" => State::Catchup,
         "stopping" => State::Stopping,
@@ -146,14 +152,23 @@ fn by_sender(sender: &Sender, inputs: Inputs<'_>) -> Known<State> {
     })
 }
 
-/// WAL was sent that it has not confirmed, and it has missed two of its reports.
-fn is_overdue(sender: &Sender, inputs: Inputs<'_>) -> bool {
+/// Whether WAL was sent that it has not confirmed, and it has missed two of its reports. `None`: that looks so, and its
+/// clock, by which the age of its last report counts, may as well be behind.
+fn is_overdue(sender: &Sender, inputs: Inputs<'_>) -> Option<bool> {
     let moved = sender
         .sent
         .zip(sender.replayed)
         .is_some_and(|(sent, replayed)| replayed < sent);
-    let age = sender.reply_age_s.map(|age| age + inputs.offset_s);
-    moved && age.is_some_and(|age| age > 2.0 * inputs.interval_s + 1.0)
+    if !moved || inputs.confirmed == Some(true) {
+        return Some(false);
+    }
+    let age = sender
+        .reply_age_s
+        .map(|age| age + inputs.offset_s.unwrap_or_default());
+    if age.is_none_or(|age| age <= 2.0 * inputs.interval_s + 1.0) {
+        return Some(false);
+    }
+    inputs.offset_s.map(|_| true)
 }
 
 /// Returns the reason that a silent node gives to everything that only it could say.

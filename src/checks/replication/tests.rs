@@ -1,5 +1,7 @@
 //! Whole trees, without a server.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::lag::Basis;
@@ -10,8 +12,8 @@ use crate::checks::known::Known;
 use crate::checks::reason::Reason;
 use crate::sample::replication::lsn::Lsn;
 use crate::sample::replication::model::{
-    Conflicts, Cut, Declared, Facts, NodeRow, NodeSample, Position, Receiver, Sample, Sender,
-    Silence, SilenceKind, Slot, Subscription,
+    Conflicts, Cut, Declared, Facts, NodeRow, NodeSample, Position, Probe, Receiver, Sample,
+    Sender, Silence, SilenceKind, Slot, Subscription,
 };
 
 const END: u64 = 0x1_0001_0000;
@@ -166,21 +168,215 @@ fn a_gap_over_the_border_of_the_halves_is_true() {
     assert_eq!(menu(&behind).lag, Known::Unknown(Reason::NoSample));
 }
 
+/// A probe that receivers confirmed, or did not, by the pid of their sender.
+fn probe(confirmed: &[(i32, bool)]) -> Probe {
+    Probe {
+        lsn: Lsn(END),
+        replayed: BTreeMap::new(),
+        confirmed: confirmed.iter().copied().collect(),
+    }
+}
+
 #[test]
-fn a_replica_that_stopped_reporting_is_frozen_and_its_old_figures_do_not_count() {
+fn a_replica_that_stopped_reporting_is_told_and_its_old_figures_do_not_count() {
     let mut old = sender("menu", END - 500);
     old.replay_lag_s = Some(0.0004);
     old.reply_age_s = Some(30.0);
-    let frozen = tree(&pair(Err(gone()), Some(old)));
-    assert_eq!(menu(&frozen).state, Known::Value(State::Frozen));
-    assert!(menu(&frozen).lag.value().is_none());
+    let mut sample = pair(Err(gone()), Some(old));
+    // Its clock may be behind by as much: that is a doubt, not a state.
+    let silent = tree(&sample);
+    assert_eq!(menu(&silent).state, Known::Unknown(Reason::StaleSample));
+    assert!(menu(&silent).lag.value().is_none());
     assert_eq!(
-        codes(&frozen),
+        codes(&silent),
         [
             (Severity::Critical, "not_connected"),
-            (Severity::Warning, "frozen")
+            (Severity::Warning, "stale_sample")
         ]
     );
+    for (confirmed, state) in [(false, State::Frozen), (true, State::Streaming)] {
+        sample.probe = Some(probe(&[(5, confirmed)]));
+        assert_eq!(menu(&tree(&sample)).state, Known::Value(state));
+    }
+}
+
+#[test]
+fn a_column_that_comes_from_the_future_is_no_lag() {
+    let mut ahead = sender("menu", END - 500);
+    ahead.replay_lag_s = Some(0.0004);
+    ahead.reply_age_s = Some(-20.0);
+    let ahead = tree(&pair(Err(gone()), Some(ahead)));
+    assert_eq!(menu(&ahead).lag, Known::Unknown(Reason::ClockSkew));
+}
+
+#[test]
+fn what_only_stores_wal_is_not_frozen_because_it_flushes_late() {
+    let stores = Sender {
+        pid: 7,
+        replayed: None,
+        flushed: Some(Lsn(END - 100)),
+        ..sender("barman_receive_wal", 0)
+    };
+    let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.senders.push(stores);
+    }
+    sample.probe = Some(probe(&[(5, true), (7, false)]));
+    let stored = tree(&sample);
+    assert_eq!(codes(&stored), []);
+    // A standby that nobody declared replays, and confirms at once what it is sent.
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.senders[1].replayed = Some(Lsn(END - 100));
+    }
+    assert_eq!(codes(&tree(&sample)), [(Severity::Critical, "frozen")]);
+}
+
+#[test]
+fn without_a_primary_no_lag_and_no_gap_follows_from_what_replicas_have_heard() {
+    let mut behind = facts(true, END - 500);
+    behind.position.received = Some(Lsn(END - 500));
+    if let Some(receiver) = &mut behind.receiver {
+        receiver.sender_end = Some(Lsn(END - 500));
+        receiver.status = Some("streaming".to_owned());
+    }
+    let mut ahead = node("olap", Ok(facts(true, END)));
+    ahead.declared.upstream = Some("menu".to_owned());
+    let mut sample = Sample {
+        nodes: vec![
+            node("primary", Err(gone())),
+            node("menu", Ok(behind)),
+            ahead,
+        ],
+        ..Sample::default()
+    };
+    let alone = tree(&sample);
+    // The furthest end counts, not that of whoever is named first.
+    assert_eq!(alone.compared_with.as_deref(), Some("olap"));
+    assert_eq!(menu(&alone).gaps.replay.value().unwrap().low, 500);
+    let bases: Vec<Option<Basis>> = (alone.nodes.iter())
+        .map(|node| node.lag.value().map(|lag| lag.basis))
+        .collect();
+    assert!(!bases.contains(&Some(Basis::LsnEqual)), "{bases:?}");
+    let measured = super::measured("main", &alone);
+    let gaps = measured
+        .iter()
+        .filter(|one| one.metric == "replica.byte_lag");
+    for gap in gaps {
+        let expected = Reading::unknown(Reason::NotConnected, Reason::NotConnected.fix());
+        assert_eq!(gap.reading, expected);
+    }
+    // Nothing is heard any more: how far it is behind is not known, and surely not 0.
+    if let Ok(facts) = &mut sample.nodes[2].facts {
+        facts.receiver = None;
+    }
+    let cut_off = tree(&sample);
+    let text = (cut_off.findings.iter()).find(|one| one.code == "not_streaming");
+    let text = &text.unwrap().text;
+    assert!(text.contains("is not known"), "{text}");
+}
+
+#[test]
+fn a_replica_that_only_dbops_cannot_reach_is_not_called_cut_off() {
+    // The usual name of a receiver is not that of its node.
+    let mut sample = pair(Err(gone()), Some(sender("walreceiver", END)));
+    let unnamed = tree(&sample);
+    assert_eq!(menu(&unnamed).state, Known::Unknown(Reason::NotConnected));
+    assert_eq!(codes(&unnamed), [(Severity::Critical, "not_connected")]);
+    sample.nodes[1].declared.app_name = Some("menu".to_owned());
+    let named = tree(&sample);
+    assert_eq!(menu(&named).state, Known::Value(State::NotStreaming));
+    // Nobody is left whom it could be.
+    let none = tree(&pair(Err(gone()), None));
+    assert_eq!(menu(&none).state, Known::Value(State::NotStreaming));
+}
+
+#[test]
+fn of_two_rows_that_fit_alike_neither_is_taken_until_one_is_left() {
+    let mut sample = pair(Ok(facts(true, END)), None);
+    let lagging = Sender {
+        pid: 6,
+        replay_lag_s: Some(9.0),
+        ..sender("walreceiver", END - 9)
+    };
+    if let Ok(facts) = &mut sample.nodes[1].facts {
+        facts.position.replayed = Some(Lsn(END - 9));
+        if let Some(receiver) = &mut facts.receiver {
+            receiver.application_name = Some("walreceiver".to_owned());
+        }
+    }
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.senders = vec![sender("walreceiver", END), lagging];
+    }
+    let open = tree(&sample);
+    assert_eq!(menu(&open).sync.value(), None);
+    assert_eq!(menu(&open).lag, Known::Unknown(Reason::NoSample));
+    // Another one is known by its slot, which leaves one.
+    let mut other = facts(true, END);
+    if let Some(receiver) = &mut other.receiver {
+        receiver.slot_name = Some("olap".to_owned());
+        receiver.application_name = Some("walreceiver".to_owned());
+    }
+    sample.nodes.push(node("olap", Ok(other)));
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.senders[0].slot_name = Some("olap".to_owned());
+    }
+    let told = tree(&sample);
+    assert_eq!(menu(&told).lag.value().unwrap().low_s, 9.0);
+}
+
+#[test]
+fn timelines_are_told_against_one_primary_and_rewound_only_forward() {
+    let on = |timeline: i32| {
+        let mut facts = facts(true, END);
+        if let Some(receiver) = &mut facts.receiver {
+            receiver.timeline = Some(timeline);
+        }
+        facts
+    };
+    for (own, newest, rewinds) in [(1, 2, true), (3, 2, false)] {
+        let mut sample = pair(Ok(on(own)), Some(sender("menu", END)));
+        if let Ok(facts) = &mut sample.nodes[0].facts {
+            facts.node.timeline = Some(newest);
+        }
+        let tree = tree(&sample);
+        assert_eq!(codes(&tree), [(Severity::Critical, "timeline_differs")]);
+        let fix = &tree.findings[0].fix;
+        assert_eq!(fix.contains("pg_rewind"), rewinds, "{fix}");
+    }
+    // Which of two writers is right is for people to say.
+    let mut sample = pair(Ok(on(2)), Some(sender("menu", END)));
+    let mut other = facts(false, END);
+    other.node.timeline = Some(2);
+    sample.nodes.push(node("other", Ok(other)));
+    assert_eq!(codes(&tree(&sample)), [(Severity::Critical, "split_brain")]);
+    // Another cluster has a history of its own.
+    let mut sample = pair(Ok(on(2)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[1].facts {
+        facts.node.system_identifier = "8".to_owned();
+    }
+    assert_eq!(
+        codes(&tree(&sample)),
+        [(Severity::Critical, "different_clusters")]
+    );
+}
+
+#[test]
+fn what_does_not_exist_is_not_asked_to_be_measured_again() {
+    let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+    if let Ok(facts) = &mut sample.nodes[0].facts {
+        facts.slots.push(Slot {
+            restart: Some(Lsn(END)),
+            wal_status: Some("reserved".to_owned()),
+            active: true,
+            ..Slot::default()
+        });
+    }
+    let tree = tree(&sample);
+    let top = &tree.nodes[0];
+    assert_eq!(top.lag, Known::Unknown(Reason::NotApplicable));
+    assert_eq!(top.pause, Known::Unknown(Reason::NotApplicable));
+    let slot = &top.slots.value().unwrap()[0];
+    assert_eq!(slot.time_to_loss_s, Known::Unknown(Reason::NoLimit));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The tree: which node receives from which, and what is known of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::findings;
 use super::lag::{self, gap, visible};
@@ -34,14 +34,8 @@ pub fn tree(sample: &Sample) -> Tree {
             all.map(move |sender| Listed { upstream, sender })
         })
         .collect();
-    let mut taken = BTreeSet::new();
-    let matched: Vec<Option<usize>> = (sample.nodes.iter().enumerate())
-        .map(|(at, node)| {
-            let found = best(sample, &listed, &taken, at, node)?;
-            taken.insert(found);
-            Some(found)
-        })
-        .collect();
+    let matched = matched(sample, &listed);
+    let taken: BTreeSet<usize> = matched.iter().copied().flatten().collect();
     let builder = Builder {
         sample,
         top: sample
@@ -82,14 +76,48 @@ fn is_primary(node: &NodeSample) -> Option<bool> {
     Some(!facts.position.in_recovery)
 }
 
-/// Finds the row by which an upstream shows a declared replica: by the slot that it uses, then by its name.
+/// Finds the row by which an upstream shows each declared replica. What is told apart by nothing stays open, until the
+/// rows of others are known and one is left.
+fn matched(sample: &Sample, listed: &[Listed<'_>]) -> Vec<Option<usize>> {
+    let mut found: Vec<Option<usize>> = vec![None; sample.nodes.len()];
+    loop {
+        let taken: BTreeSet<usize> = found.iter().copied().flatten().collect();
+        let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for (at, node) in sample.nodes.iter().enumerate() {
+            if found.get(at).copied().flatten().is_none()
+                && let Some((score, place)) = best(sample, listed, &taken, at, node)
+            {
+                wanted.entry(place).or_default().push((score, at));
+            }
+        }
+        let mut settled = false;
+        for (place, mut claims) in wanted {
+            claims.sort_unstable();
+            let at = match claims.as_slice() {
+                [(_, at)] => *at,
+                [.., (less, _), (most, at)] if less < most => *at,
+                _ => continue,
+            };
+            if let Some(slot) = found.get_mut(at) {
+                *slot = Some(place);
+                settled = true;
+            }
+        }
+        if !settled {
+            return found;
+        }
+    }
+}
+
+/// Finds the row that fits a declared replica best, with how well: by the slot that it uses, then by its name. Where
+/// two fit as well, nothing tells which is meant.
 fn best(
     sample: &Sample,
     listed: &[Listed<'_>],
     taken: &BTreeSet<usize>,
     at: usize,
     node: &NodeSample,
-) -> Option<usize> {
+) -> Option<(usize, usize)> {
     if is_primary(node).unwrap_or(!node.declared.replica) {
         return None;
     }
@@ -125,12 +153,17 @@ fn best(
             }
         }
     };
-    (listed.iter().enumerate())
+    let mut fitting: Vec<(usize, usize)> = (listed.iter().enumerate())
         .filter(|(place, _)| !taken.contains(place))
         .map(|(place, one)| (score(one), place))
         .filter(|(score, _)| *score > 0)
-        .max_by_key(|(score, place)| (*score, usize::MAX - place))
-        .map(|(_, place)| place)
+        .collect();
+    fitting.sort_unstable();
+    match fitting.as_slice() {
+        [one] => Some(*one),
+        [.., (less, _), one] if *less < one.0 => Some(*one),
+        _ => None,
+    }
 }
 
 fn upstream_name(sample: &Sample, at: usize) -> Option<&str> {
@@ -138,7 +171,7 @@ fn upstream_name(sample: &Sample, at: usize) -> Option<&str> {
 }
 
 /// What positions are compared with: the primary's, or where none answered, the furthest end of the WAL that a node
-/// has heard of, which the primary's is not behind.
+/// has heard of. The primary's is not behind that and may be far ahead, so no time follows from it.
 struct Reference {
     cut: Option<Cut>,
     /// The node that stands in for the primary.
@@ -170,6 +203,13 @@ impl Reference {
             }),
             stand_in: found.map(|(at, _)| at),
         }
+    }
+}
+
+impl Reference {
+    /// The primary's own position.
+    fn of_primary(&self) -> Option<Cut> {
+        self.cut.filter(|_| self.stand_in.is_none())
     }
 }
 
@@ -230,11 +270,25 @@ impl<'a> Builder<'a> {
     fn asked(&self, at: usize) -> Option<UpstreamAsked> {
         let upstream = self.sample.nodes.get(self.upstream(at)?)?;
         let facts = upstream.facts.as_ref().ok()?;
-        Some(if facts.node.reads_all_stats {
-            UpstreamAsked::Everything
-        } else {
+        Some(if !facts.node.reads_all_stats {
             UpstreamAsked::PidsOnly
+        } else if self.may_be_unnamed(at) {
+            UpstreamAsked::OthersToo
+        } else {
+            UpstreamAsked::Everything
         })
+    }
+
+    /// Whether a receiver that fits no declared name may be this one: the usual name of a receiver is not its node's.
+    fn may_be_unnamed(&self, at: usize) -> bool {
+        let named =
+            (self.sample.nodes.get(at)).is_some_and(|node| node.declared.app_name.is_some());
+        let is_open = |(place, one): (usize, &Listed<'_>)| {
+            !one.sender.is_logical()
+                && !one.sender.is_backup()
+                && !self.matched.contains(&Some(place))
+        };
+        !named && self.listed.iter().enumerate().any(is_open)
     }
 
     /// Whether the receiver behind a row confirmed the probe; only the primary's rows were watched.
@@ -259,7 +313,7 @@ impl<'a> Builder<'a> {
         let offset_s = facts
             .ok()
             .and_then(|facts| facts.clock_offset)
-            .map_or(0.0, |(offset, _)| offset);
+            .map(|(offset, _)| offset);
         let state = if !self.is_replica(node) && facts.is_err() {
             Known::Unknown(facts.err().map_or(Reason::NotConnected, state::reason))
         } else {
@@ -295,11 +349,8 @@ impl<'a> Builder<'a> {
             out.lag = visible(lag::Inputs {
                 facts,
                 sender,
-                // What a replica heard of is no measure of how late it is itself.
-                cut: self
-                    .reference
-                    .cut
-                    .filter(|_| self.reference.stand_in != Some(at)),
+                // What replicas heard of is no measure of how late they are.
+                cut: self.reference.of_primary(),
                 followed,
                 state: &out.state,
                 interval_s,
@@ -317,7 +368,7 @@ impl<'a> Builder<'a> {
     }
 
     fn as_primary(&self, out: &mut Node, facts: Option<&Facts>, reason: Reason) {
-        out.lag = Known::Unknown(Reason::NoSample);
+        out.lag = Known::Unknown(Reason::NotApplicable);
         out.lag_beyond_delay = out.lag;
         let end = facts.and_then(|facts| facts.position.flushed);
         out.positions.replay = Known::from_option(end, reason);
@@ -327,7 +378,7 @@ impl<'a> Builder<'a> {
             &mut out.gaps.flush,
             &mut out.gaps.replay,
         ] {
-            *gap = Known::Unknown(Reason::NoSample);
+            *gap = Known::Unknown(Reason::NotApplicable);
         }
     }
 
@@ -373,11 +424,14 @@ impl<'a> Builder<'a> {
     fn by_itself(&self, out: &mut Node, facts: Option<&Facts>, reason: Reason) {
         let receiver = facts.and_then(|facts| facts.receiver.as_ref());
         let standby = facts.filter(|facts| facts.position.in_recovery);
+        // What answered and is no standby has nothing of what only standbys have, and the other way round.
+        let not_its_own = facts.map_or(reason, |_| Reason::NotApplicable);
         out.version = Known::from_option(facts.map(|facts| facts.node.version.clone()), reason);
         out.timeline = timeline(facts, receiver, reason);
-        out.pause = Known::from_option(standby.and_then(pause), reason);
+        out.pause = Known::from_option(standby.and_then(pause), not_its_own);
         let hidden = match receiver {
             Some(receiver) if receiver.status.is_none() => Reason::NoPrivilege,
+            _ if standby.is_none() => not_its_own,
             _ => reason,
         };
         let status = receiver.and_then(|receiver| receiver.status.clone());
@@ -393,8 +447,9 @@ impl<'a> Builder<'a> {
         if out.slot.is_none() {
             out.slot = receiver.and_then(|receiver| receiver.slot_name.clone());
         }
-        out.feedback = Known::from_option(standby.map(|facts| facts.node.feedback), reason);
-        out.conflicts = Known::from_option(standby.map(|facts| facts.conflicts.clone()), reason);
+        out.feedback = Known::from_option(standby.map(|facts| facts.node.feedback), not_its_own);
+        out.conflicts =
+            Known::from_option(standby.map(|facts| facts.conflicts.clone()), not_its_own);
         out.holders = Known::from_option(facts.map(|facts| facts.holders.clone()), reason);
         out.slots = Known::from_option(
             facts.map(|facts| slots(facts, self.sample.wal_rate)),
@@ -404,11 +459,11 @@ impl<'a> Builder<'a> {
         let writes = facts.filter(|facts| !facts.position.in_recovery);
         out.synchronous = Known::from_option(
             writes.map(|facts| sync_names::parse(&facts.node.synchronous_names)),
-            reason,
+            not_its_own,
         );
         out.sync_waiting = match writes {
             Some(facts) if !facts.node.reads_all_stats => Known::Unknown(Reason::NoPrivilege),
-            writes => Known::from_option(writes.map(|facts| facts.node.sync_waiting), reason),
+            writes => Known::from_option(writes.map(|facts| facts.node.sync_waiting), not_its_own),
         };
     }
 
@@ -447,20 +502,21 @@ impl<'a> Builder<'a> {
             facts: Err(&silence),
             sender: Some(sender),
             upstream_asked: None,
-            confirmed: self.confirmed(one),
+            // What only stores WAL (Barman, pg_receivewal) flushes when it likes, and replays nothing.
+            confirmed: (self.confirmed(one)).filter(|there| *there || sender.replayed.is_some()),
             replayed_probe: false,
             interval_s: 10.0,
-            offset_s: 0.0,
+            offset_s: None,
         });
         if out.role == "replica" {
             out.lag = visible(lag::Inputs {
                 facts: None,
                 sender: Some(sender),
-                cut: self.reference.cut,
+                cut: self.reference.of_primary(),
                 followed: None,
                 state: &out.state,
                 interval_s: 10.0,
-                offset_s: 0.0,
+                offset_s: None,
             });
             out.lag_beyond_delay = out.lag;
         }

@@ -23,7 +23,7 @@ use crate::sample::replication::read::{
 const PROBE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// A node and how to reach it.
-pub(super) type Place = (Declared, Result<Settings, String>);
+pub(super) type Place = (Declared, Settings);
 
 /// Returns the nodes of a target, the primary first.
 ///
@@ -45,7 +45,7 @@ pub(super) fn places(
             return Err(Failure::usage("--node needs the target of a plan file").into());
         }
         all[0].name = "server".to_owned();
-        return Ok(vec![(all.remove(0), Ok(settings))]);
+        return Ok(vec![(all.remove(0), settings)]);
     };
     for replica in &target.replicas {
         let mut labels = replica.labels.clone();
@@ -85,7 +85,7 @@ pub(super) fn places(
                 Node::Primary
             };
             let settings = context.settings_of(selected, node)?;
-            Ok((declared, Ok(settings)))
+            Ok((declared, settings))
         })
         .collect()
 }

@@ -208,7 +208,7 @@ async fn reconnect(linked: &mut [Linked], places: &[Place], limit: Duration) {
                     .as_ref()
                     .map_or(true, |session| session.is_closed());
                 if closed {
-                    one.session = open(settings.clone(), limit).await;
+                    one.session = open(settings, limit).await;
                 }
             }),
     )

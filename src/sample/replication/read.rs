@@ -25,13 +25,10 @@ pub struct Linked {
 }
 
 /// Connects to all nodes at once; a node that does not answer is silent, not an error.
-pub async fn connect_all(
-    nodes: Vec<(Declared, Result<Settings, String>)>,
-    limit: Duration,
-) -> Vec<Linked> {
+pub async fn connect_all(nodes: Vec<(Declared, Settings)>, limit: Duration) -> Vec<Linked> {
     join_all(nodes.into_iter().map(async |(declared, settings)| Linked {
         declared,
-        session: open(settings, limit).await,
+        session: open(&settings, limit).await,
     }))
     .await
 }
@@ -40,12 +37,8 @@ pub async fn connect_all(
 ///
 /// # Errors
 /// Why it is silent.
-pub async fn open(settings: Result<Settings, String>, limit: Duration) -> Result<Session, Silence> {
-    let settings = settings.map_err(|message| Silence {
-        kind: SilenceKind::NotConnected,
-        message,
-    })?;
-    match tokio::time::timeout(limit, connect(&settings, Purpose::Read)).await {
+pub async fn open(settings: &Settings, limit: Duration) -> Result<Session, Silence> {
+    match tokio::time::timeout(limit, connect(settings, Purpose::Read)).await {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(error)) => Err(silence(&error)),
         Err(_) => Err(late(limit)),

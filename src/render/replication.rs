@@ -38,6 +38,8 @@ pub struct Waited {
     pub after_s: Option<f64>,
     /// The lag last measured, in seconds; not more than that.
     pub lag_s: Option<f64>,
+    /// What that is: until a commit was visible (`probe`), or until all was replayed that the primary had (`position`).
+    pub basis: &'static str,
     /// Bytes that it was behind when it was last asked.
     pub behind_bytes: Option<u64>,
     /// Why it has not caught up.
@@ -52,6 +54,7 @@ impl Waited {
             caught_up: false,
             after_s: None,
             lag_s: None,
+            basis: "probe",
             behind_bytes: None,
             reason: None,
         }
@@ -112,7 +115,12 @@ pub fn waited_text(waited: &[Waited]) -> String {
         let _ = match (one.caught_up, one.lag_s) {
             (true, Some(lag_s)) => writeln!(
                 out,
-                "{node:wide$}  caught up: a commit was visible within {}",
+                "{node:wide$}  caught up: {} within {}",
+                if one.basis == "probe" {
+                    "a commit was visible"
+                } else {
+                    "it had replayed all that the primary had"
+                },
                 millis(lag_s * 1_000.0)
             ),
             (true, None) => writeln!(out, "{node:wide$}  caught up"),

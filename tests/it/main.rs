@@ -90,6 +90,7 @@ mod queries_baseline;
 mod queries_proposals;
 mod refusals;
 mod replication;
+mod replication_wait;
 mod sandbox;
 mod saved;
 mod schedule;
@@ -150,6 +151,7 @@ const MODULES: &[&Module] = &[
     &queries_proposals::MODULE,
     &refusals::MODULE,
     &replication::MODULE,
+    &replication_wait::MODULE,
     &sandbox::MODULE,
     &saved::MODULE,
     &schedule::MODULE,

@@ -18,16 +18,16 @@ tests!(
 );
 
 /// A primary, `menu` through a slot, and `olap` that receives from `menu`.
-struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     ctx: &'a Ctx,
-    primary: Cluster,
-    menu: Cluster,
-    olap: Cluster,
-    plan: PathBuf,
+    pub(crate) primary: Cluster,
+    pub(crate) menu: Cluster,
+    pub(crate) olap: Cluster,
+    pub(crate) plan: PathBuf,
 }
 
 impl<'a> Tree<'a> {
-    async fn start(ctx: &'a Ctx) -> Result<Self> {
+    pub(crate) async fn start(ctx: &'a Ctx) -> Result<Self> {
         let primary = ctx.private_cluster()?.start().await?;
         // A server that asks often again finds its upstream soon.
         let soon = ("wal_retrieve_retry_interval", "100ms");
@@ -55,7 +55,7 @@ impl<'a> Tree<'a> {
         })
     }
 
-    fn dbops(&self, args: &[&str]) -> Dbops {
+    pub(crate) fn dbops(&self, args: &[&str]) -> Dbops {
         let dbops = self.ctx.dbops();
         dbops
             .args([
@@ -67,7 +67,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The status of the target as JSON.
-    async fn status(&self, more: &[&str]) -> Result<Value> {
+    pub(crate) async fn status(&self, more: &[&str]) -> Result<Value> {
         let args = [
             &[
                 "status",
@@ -84,7 +84,7 @@ impl<'a> Tree<'a> {
         status(self.dbops(&args)).await
     }
 
-    async fn passive(&self) -> Result<Value> {
+    pub(crate) async fn passive(&self) -> Result<Value> {
         let args = [
             "status",
             "-o",
@@ -97,35 +97,35 @@ impl<'a> Tree<'a> {
     }
 }
 
-async fn status(dbops: Dbops) -> Result<Value> {
+pub(crate) async fn status(dbops: Dbops) -> Result<Value> {
     let run = dbops.run().await?.exits_with(0)?;
     let report = run.json()?;
     ensure!(report["format"] == "dbops.replication/1");
     report["targets"].get(0).cloned().context("no target")
 }
 
-fn node<'v>(target: &'v Value, name: &str) -> Result<&'v Value> {
+pub(crate) fn node<'v>(target: &'v Value, name: &str) -> Result<&'v Value> {
     let all = target["nodes"].as_array().context("no nodes")?;
     let found = all.iter().find(|node| node["name"] == name);
     found.with_context(|| format!("no node {name} in {target:#}"))
 }
 
 /// Codes of the findings of one severity, in their order.
-fn codes<'v>(target: &'v Value, severity: &str) -> Vec<&'v str> {
+pub(crate) fn codes<'v>(target: &'v Value, severity: &str) -> Vec<&'v str> {
     let all = target["findings"].as_array().into_iter().flatten();
     all.filter(|finding| finding["severity"] == severity)
         .filter_map(|finding| finding["code"].as_str())
         .collect()
 }
 
-async fn run(client: &Client, sql: &str) -> Result<()> {
+pub(crate) async fn run(client: &Client, sql: &str) -> Result<()> {
     client
         .batch_execute(sql)
         .await
         .with_context(|| format!("running {sql}"))
 }
 
-async fn set(cluster: &Cluster, name: &str, value: Option<&str>) -> Result<()> {
+pub(crate) async fn set(cluster: &Cluster, name: &str, value: Option<&str>) -> Result<()> {
     let client = cluster.connect("postgres").await?;
     let sql = match value {
         Some(value) => format!("alter system set {name} = '{value}'"),

@@ -354,9 +354,12 @@ fn timelines_are_told_against_one_primary_and_rewound_only_forward() {
     if let Ok(facts) = &mut sample.nodes[1].facts {
         facts.node.system_identifier = "8".to_owned();
     }
+    let other = tree(&sample);
+    assert_eq!(codes(&other), [(Severity::Critical, "different_clusters")]);
+    assert_eq!(menu(&other).lag, Known::Unknown(Reason::NotConnected));
     assert_eq!(
-        codes(&tree(&sample)),
-        [(Severity::Critical, "different_clusters")]
+        menu(&other).gaps.replay,
+        Known::Unknown(Reason::NotConnected)
     );
 }
 

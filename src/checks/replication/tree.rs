@@ -363,8 +363,30 @@ impl<'a> Builder<'a> {
             let delay_s = out.apply_delay_s.value().copied().unwrap_or_default();
             out.lag_beyond_delay = out.lag.map(|lag| lag.beyond(delay_s));
             out.not_waited_for = followed.and_then(not_waited_for);
+            if self.is_foreign(facts) {
+                // Positions of another cluster say nothing of this one: what is declared is not what answers.
+                let gaps = &mut out.gaps;
+                for gap in [
+                    &mut gaps.sent,
+                    &mut gaps.write,
+                    &mut gaps.flush,
+                    &mut gaps.replay,
+                ] {
+                    *gap = Known::Unknown(Reason::NotConnected);
+                }
+                out.lag = Known::Unknown(Reason::NotConnected);
+                out.lag_beyond_delay = out.lag;
+            }
         }
         out
+    }
+
+    /// Whether a node is of another cluster than the primary.
+    fn is_foreign(&self, facts: Option<&Facts>) -> bool {
+        let top = self.top.and_then(|at| self.sample.nodes.get(at));
+        let top = top.and_then(|top| top.facts.as_ref().ok());
+        top.zip(facts)
+            .is_some_and(|(top, own)| top.node.system_identifier != own.node.system_identifier)
     }
 
     fn as_primary(&self, out: &mut Node, facts: Option<&Facts>, reason: Reason) {

@@ -10,7 +10,7 @@ use crate::apply::probe;
 use crate::cli::asking::NodeArgs;
 use crate::cli::context::{Context, Selected};
 use crate::conn::Settings;
-use crate::conn::failure::describe_error;
+use crate::conn::failure::{describe_error, server_error_in};
 use crate::conn::target::Node;
 use crate::failure::Failure;
 use crate::sample::replication::follow::{Mark, confirmed, replayed};
@@ -160,17 +160,8 @@ async fn probe_all(
     patience: Duration,
     longest_delay: Duration,
 ) -> Result<Probe, String> {
-    let writers = (sample.nodes.iter())
-        .filter_map(|node| node.facts.as_ref().ok())
-        .filter(|facts| !facts.position.in_recovery)
-        .count();
-    if writers != 1 {
-        return Err(match writers {
-            0 => "no primary answered, so there is nowhere to commit a probe".to_owned(),
-            _ => "several primaries answered: nothing is written to any".to_owned(),
-        });
-    }
-    let mark = mark(linked).await?;
+    let (_, top) = sample.writer()?;
+    let mark = mark(linked).await.map_err(|unmarked| unmarked.why)?;
     let facts: BTreeMap<&str, &Facts> = (sample.nodes.iter())
         .filter_map(|node| Some((node.declared.name.as_str(), node.facts.as_ref().ok()?)))
         .collect();
@@ -179,7 +170,8 @@ async fn probe_all(
         .filter_map(|one| {
             let facts = facts.get(one.declared.name.as_str())?;
             let delay = Duration::from_millis(facts.node.apply_delay_ms.unsigned_abs());
-            can_replay(facts).then_some((one, delay))
+            // Positions of another cluster say nothing of this one.
+            (can_replay(facts) && facts.cannot_follow(top).is_none()).then_some((one, delay))
         })
         .collect();
     let follow = join_all(able.into_iter().map(async |(one, delay)| {
@@ -213,23 +205,47 @@ fn can_replay(facts: &Facts) -> bool {
         && (facts.receiver.is_some() || facts.node.restores)
 }
 
+/// Why no probe was committed.
+#[derive(Debug)]
+pub(super) struct Unmarked {
+    /// In words.
+    pub(super) why: String,
+    /// Whether the primary is there and the role may not write to it: asking again changes nothing.
+    pub(super) refused: bool,
+}
+
+impl Unmarked {
+    /// A primary that does not answer, which may come back.
+    pub(super) fn lost(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            refused: false,
+        }
+    }
+}
+
 /// Commits a probe.
 ///
 /// # Errors
 /// Why nothing was written.
-pub(super) async fn mark(linked: &mut [Linked]) -> Result<Mark, String> {
-    match primary_mut(linked) {
-        // A server that is frozen keeps its connections and answers nothing.
-        Some(session) => match timeout(PROBE_PATIENCE, probe::commit(session)).await {
-            Ok(done) => {
-                done.map_err(|error| format!("the probe was refused: {}", describe_error(&error)))
+pub(super) async fn mark(linked: &mut [Linked]) -> Result<Mark, Unmarked> {
+    let Some(session) = primary_mut(linked) else {
+        return Err(Unmarked::lost("no primary answered"));
+    };
+    // A server that is frozen keeps its connections and answers nothing.
+    match timeout(PROBE_PATIENCE, probe::commit(session)).await {
+        Ok(done) => done.map_err(|error| {
+            let code = server_error_in(&error).map(|server| server.sqlstate);
+            Unmarked {
+                why: format!("the probe was refused: {}", describe_error(&error)),
+                // The right to call the function, and sessions that are read-only.
+                refused: matches!(code.as_deref(), Some("42501" | "25006")),
             }
-            Err(_) => Err(format!(
-                "the primary did not commit the probe within {} s",
-                PROBE_PATIENCE.as_secs()
-            )),
-        },
-        None => Err("no primary answered".to_owned()),
+        }),
+        Err(_) => Err(Unmarked::lost(format!(
+            "the primary did not commit the probe within {} s",
+            PROBE_PATIENCE.as_secs()
+        ))),
     }
 }
 

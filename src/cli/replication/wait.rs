@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::gather::{Place, follow, mark, places};
+use super::gather::{Place, Unmarked, follow, mark, places};
 use crate::checks::replication::{Tree, tree};
 use crate::cli::asking::{NodeArgs, time, unless_interrupted};
 use crate::cli::context::Context;
@@ -13,7 +13,7 @@ use crate::cli::ui::Output;
 use crate::failure::{Exit, Failure};
 use crate::render::replication::{self, Waited};
 use crate::sample::replication::follow::Mark;
-use crate::sample::replication::model::Followed;
+use crate::sample::replication::model::{Followed, Sample};
 use crate::sample::replication::read::{Linked, connect_all, open, primary_end, read};
 
 /// Wait until replicas have caught up, for scripts
@@ -95,11 +95,10 @@ async fn wait(places: Vec<Place>, args: &Args) -> (Vec<Waited>, Option<String>) 
     loop {
         let round =
             (Instant::now() + (args.max_lag * 2).max(Duration::from_millis(500))).min(until);
-        match next_mark(&mut linked, limit, probes).await {
+        let sample = read(&mut linked, limit).await;
+        match next_mark(&mut linked, &sample, limit, probes).await {
             Ok(mark) => {
-                let pending: Vec<&Linked> = (linked.iter())
-                    .filter(|one| waited.get(&one.declared.name).is_some_and(|w| !w.caught_up))
-                    .collect();
+                let pending = followers(&linked, &sample, &mut waited);
                 let seen = join_all(pending.iter().map(|one| follow(one, mark, round))).await;
                 let names: Vec<String> = pending
                     .iter()
@@ -107,19 +106,19 @@ async fn wait(places: Vec<Place>, args: &Args) -> (Vec<Waited>, Option<String>) 
                     .collect();
                 for (name, followed) in names.iter().zip(seen) {
                     if let Some(one) = waited.get_mut(name) {
+                        one.basis = if probes { "probe" } else { "position" };
                         note(one, &followed, args.max_lag, started);
                     }
                 }
             }
-            Err(why) => {
+            Err(unmarked) => {
                 for one in waited.values_mut().filter(|one| !one.caught_up) {
-                    one.reason = Some(why.clone());
+                    one.reason = Some(unmarked.why.clone());
                 }
                 // What cannot be written can still be compared; a primary that is gone may come back.
-                if probes && why.contains("refused") && primary_end(&linked, limit).await.is_some()
-                {
+                if probes && unmarked.refused {
                     probes = false;
-                    passive_because = Some(why);
+                    passive_because = Some(unmarked.why);
                     continue;
                 }
             }
@@ -133,27 +132,65 @@ async fn wait(places: Vec<Place>, args: &Args) -> (Vec<Waited>, Option<String>) 
         }
         let rest = until.saturating_duration_since(Instant::now());
         tokio::time::sleep(Duration::from_millis(200).min(rest)).await;
-        reconnect(
-            &mut linked,
-            &places,
-            limit.min(rest.max(Duration::from_millis(1))),
-        )
-        .await;
+        let limit = limit.min(rest.max(Duration::from_millis(1)));
+        reconnect(&mut linked, &sample, &places, limit).await;
     }
 }
 
-async fn next_mark(linked: &mut [Linked], limit: Duration, probes: bool) -> Result<Mark, String> {
+/// Marks the end of what there is on the one primary.
+async fn next_mark(
+    linked: &mut [Linked],
+    sample: &Sample,
+    limit: Duration,
+    probes: bool,
+) -> Result<Mark, Unmarked> {
+    let (name, _) = sample.writer().map_err(Unmarked::lost)?;
+    // A session knows what its server was when it began.
+    let is_first = |one: &Linked| one.session.as_ref().is_ok_and(|one| !one.in_recovery());
+    let first = linked.iter().find(|one| is_first(one));
+    if first.is_none_or(|one| one.declared.name != name) {
+        return Err(Unmarked::lost(format!(
+            "{name} has just become the primary"
+        )));
+    }
     if probes {
         return mark(linked).await;
     }
     let sent = Instant::now();
     let end = primary_end(linked, limit).await;
-    let lsn = end.ok_or_else(|| "no primary answered".to_owned())?;
+    let lsn = end.ok_or_else(|| Unmarked::lost("no primary answered"))?;
     Ok(Mark {
         lsn,
         sent,
         done: Instant::now(),
     })
+}
+
+/// The replicas that are still waited for; those that cannot follow this primary are told why, and not waited for.
+fn followers<'a>(
+    linked: &'a [Linked],
+    sample: &Sample,
+    waited: &mut BTreeMap<String, Waited>,
+) -> Vec<&'a Linked> {
+    let top = sample.writer().ok().map(|(_, top)| top);
+    let mut pending = Vec::new();
+    for (one, node) in linked.iter().zip(&sample.nodes) {
+        let Some(state) = waited
+            .get_mut(&one.declared.name)
+            .filter(|one| !one.caught_up)
+        else {
+            continue;
+        };
+        let facts = node.facts.as_ref().ok();
+        match top
+            .zip(facts)
+            .and_then(|(top, facts)| facts.cannot_follow(top))
+        {
+            Some(why) => state.reason = Some(why.to_owned()),
+            None => pending.push(one),
+        }
+    }
+    pending
 }
 
 fn note(one: &mut Waited, followed: &Followed, max_lag: Duration, started: Instant) {
@@ -196,21 +233,19 @@ fn settle(waited: &mut BTreeMap<String, Waited>, tree: &Tree, probes: bool) {
     }
 }
 
-/// Connects again to what is not connected; a server that was promoted or restarted is asked what it is now.
-async fn reconnect(linked: &mut [Linked], places: &[Place], limit: Duration) {
-    join_all(
-        linked
-            .iter_mut()
-            .zip(places)
-            .map(async |(one, (_, settings))| {
-                let closed = one
-                    .session
-                    .as_ref()
-                    .map_or(true, |session| session.is_closed());
-                if closed {
-                    one.session = open(settings, limit).await;
-                }
-            }),
-    )
+/// Connects again to what is not connected, did not answer, or is not what it was when it was connected to.
+async fn reconnect(linked: &mut [Linked], sample: &Sample, places: &[Place], limit: Duration) {
+    let asked = linked.iter_mut().zip(&sample.nodes).zip(places);
+    join_all(asked.map(async |((one, node), (_, settings))| {
+        let same = match (&one.session, &node.facts) {
+            (Ok(session), Ok(facts)) => {
+                !session.is_closed() && session.in_recovery() == facts.position.in_recovery
+            }
+            _ => false,
+        };
+        if !same {
+            one.session = open(settings, limit).await;
+        }
+    }))
     .await;
 }

@@ -29,13 +29,12 @@ pub async fn replayed(session: &Session, mark: Mark, until: Instant) -> Followed
         let left = until.saturating_duration_since(asked);
         let answer = tokio::time::timeout(left.max(Duration::from_millis(1)), position(session));
         match answer.await {
+            // A position of a history of its own would be compared with that of the mark.
+            Ok(Ok(position)) if !position.in_recovery => {
+                return Followed::Failed("it takes writes: it was promoted".to_owned());
+            }
             Ok(Ok(position)) => {
-                let there = if position.in_recovery {
-                    position.replayed
-                } else {
-                    position.flushed
-                };
-                if there.is_some_and(|lsn| lsn >= mark.lsn) {
+                if position.replayed.is_some_and(|lsn| lsn >= mark.lsn) {
                     let answered = Instant::now();
                     return Followed::Seen {
                         low_s: not_yet.saturating_duration_since(mark.done).as_secs_f64(),

@@ -376,3 +376,40 @@ pub struct Sample {
     /// Why there was none.
     pub passive_because: Option<String>,
 }
+
+impl Sample {
+    /// Returns the one node that takes writes.
+    ///
+    /// # Errors
+    /// None answered, or several: then nothing may be written to any.
+    pub fn writer(&self) -> Result<(&str, &Facts), String> {
+        let writers: Vec<(&str, &Facts)> = (self.nodes.iter())
+            .filter_map(|node| Some((node.declared.name.as_str(), node.facts.as_ref().ok()?)))
+            .filter(|(_, facts)| !facts.position.in_recovery)
+            .collect();
+        match writers.as_slice() {
+            [one] => Ok(*one),
+            [] => Err("no primary answered, so there is nowhere to commit a probe".to_owned()),
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                Err(format!(
+                    "several primaries answered ({}): nothing is written to any",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+impl Facts {
+    /// Returns why this node cannot follow a primary; `None`: it can.
+    pub fn cannot_follow(&self, primary: &Self) -> Option<&'static str> {
+        if self.node.system_identifier != primary.node.system_identifier {
+            Some("it is of another cluster than the primary")
+        } else if !self.position.in_recovery {
+            Some("it takes writes: it was promoted")
+        } else {
+            None
+        }
+    }
+}

@@ -272,7 +272,8 @@ async fn the_plan_file_names_poolers_and_a_lost_node_is_told(ctx: &Ctx) -> Resul
             .env("PGOPTIONS", "-c statement_timeout=5s")
     };
     let run = dbops().args(["pool", "status", "-o", "json"]).run().await?;
-    let report = run.exits_with(2)?.json()?;
+    // One node of several is a finding, as it is in `replication`.
+    let report = run.exits_with(0)?.json()?;
     let nodes = &report["targets"][0]["nodes"];
     let names: Vec<_> = (0..3).map(|at| nodes[at]["name"].as_str()).collect();
     ensure!(
@@ -288,6 +289,16 @@ async fn the_plan_file_names_poolers_and_a_lost_node_is_told(ctx: &Ctx) -> Resul
         nodes[2]["pooler"]["pools"][0]["user"] == "app",
         "{report:#}"
     );
+    let fails = ["pool", "status", "--fail-on", "warning"];
+    dbops().args(fails).run().await?.exits_with(1)?;
+    for command in ["status", "sessions"] {
+        let args = ["pool", command, "--node", "gone"];
+        dbops().args(args).run().await?.exits_with(2)?;
+    }
+    let text = dbops().args(["pool", "sessions"]).run().await?;
+    let text = text.exits_with(0)?.stdout;
+    ensure!(text.contains("gone: sessions not known"), "{text}");
+    ensure!(!text.contains("gone: 0 sessions"), "{text}");
     let run = dbops()
         .args(["pool", "status", "--node", "pgb"])
         .run()

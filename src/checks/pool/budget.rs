@@ -45,8 +45,8 @@ pub struct Budget {
     pub lines: Vec<Line>,
     /// Sum for certain.
     pub declared: i64,
-    /// Sum at most: with poolers counted as their clients where their pools are not known.
-    pub declared_at_most: i64,
+    /// Sum at most: with poolers counted as their clients where their pools are not known; `None`: nothing bounds it.
+    pub declared_at_most: Option<i64>,
     /// Sum of what the pools keep open.
     pub kept: i64,
     /// `declared` as part of the capacity.
@@ -78,8 +78,8 @@ pub struct Line {
     pub kept: i64,
     /// Connections for certain, when all is full.
     pub connections: i64,
-    /// Connections at most.
-    pub at_most: i64,
+    /// Connections at most; `None`: nothing bounds them.
+    pub at_most: Option<i64>,
     /// How that was counted.
     pub basis: String,
 }
@@ -157,7 +157,7 @@ pub fn budget(inputs: Inputs<'_>) -> Budget {
         declared_at_most,
         kept: lines.iter().map(|line| line.kept).sum(),
         percent: part(declared),
-        percent_at_most: part(declared_at_most),
+        percent_at_most: declared_at_most.and_then(part),
         others_now: server.and_then(|sample| others(sample, inputs.target)),
         over: walls.iter().any(|wall| wall.over)
             || capacity.is_some_and(|capacity| declared > capacity),
@@ -177,7 +177,8 @@ impl Budget {
         !self.over
             && self
                 .capacity
-                .is_none_or(|capacity| self.declared_at_most > capacity)
+                .zip(self.declared_at_most)
+                .is_none_or(|(capacity, at_most)| at_most > capacity)
     }
 }
 
@@ -234,7 +235,7 @@ fn lines(inputs: Inputs<'_>, not_known: &mut Vec<NotKnown>) -> Vec<Line> {
                 role: Some(app.db_role.clone()),
                 kept: times(app, app.min),
                 connections: times(app, app.max),
-                at_most: times(app, app.max),
+                at_most: Some(times(app, app.max)),
                 basis: format!("{} x max {}", app.instances, app.max),
             });
         }
@@ -264,20 +265,26 @@ fn lines(inputs: Inputs<'_>, not_known: &mut Vec<NotKnown>) -> Vec<Line> {
         lines.push(match console {
             Some(sample) => of_pooler(name, sample, &apps, not_known),
             None => {
-                not_known.push(lacking(
-                    name,
-                    "sizes of its pools",
-                    Reason::NotConnected,
-                    "make its console reachable; until then its clients count as servers",
-                ));
+                let fix = if apps.is_empty() {
+                    "make its console reachable, or declare its clients as `app_pools` that go `through` it"
+                } else {
+                    "make its console reachable; until then its clients count as servers"
+                };
+                let reason = Reason::NotConnected;
+                not_known.push(lacking(name, "sizes of its pools", reason, fix));
                 Line {
                     kind: "pooler",
                     name: name.to_owned(),
                     role: None,
                     kept: 0,
                     connections: 0,
-                    at_most: clients(&apps),
-                    basis: "not reached: at most its declared clients".to_owned(),
+                    // Where nobody is declared, anybody may come.
+                    at_most: (!apps.is_empty()).then(|| clients(&apps)),
+                    basis: if apps.is_empty() {
+                        "not reached, and no clients are declared".to_owned()
+                    } else {
+                        "not reached: at most its declared clients".to_owned()
+                    },
                 }
             }
         });
@@ -319,62 +326,91 @@ fn of_pooler(
             .or_insert_with(|| size(sample, database, &app.db_role));
         *bounds.entry(key).or_default() += times(app, app.max);
     }
-    let mut by_database: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut by_user: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut unlimited = false;
+    let mut by_database: BTreeMap<&str, Sum> = BTreeMap::new();
+    let mut by_user: BTreeMap<&str, Sum> = BTreeMap::new();
     for (key, size) in &pools {
-        let most = match (size, bounds.get(key)) {
-            (Some(size), _) => *size,
-            // Without a size only the declared clients bound it.
-            (None, Some(clients)) => *clients,
-            (None, None) => {
-                unlimited = true;
-                continue;
-            }
-        };
-        *by_database.entry(key.0).or_default() += most;
-        *by_user.entry(key.1).or_default() += most;
+        // Without a size only the declared clients bound it.
+        let most = size.or_else(|| bounds.get(key).copied());
+        by_database.entry(key.0).or_default().add(most);
+        by_user.entry(key.1).or_default().add(most);
     }
-    if unlimited {
+    let mut databases = Sum::default();
+    for (database, sum) in by_database {
+        databases.join(sum.within(limits(sample, database, "").database));
+    }
+    let mut users = Sum::default();
+    for (user, sum) in by_user {
+        users.join(sum.within(limits(sample, "", user).user));
+    }
+    let at_most = match (databases.at_most, users.at_most) {
+        (Some(databases), Some(users)) => Some(databases.min(users)),
+        (databases, users) => databases.or(users),
+    };
+    if at_most.is_none() {
         not_known.push(lacking(
             name,
             "servers of a pool without a size",
-            Reason::NotDeclared,
-            "set pool_size or default_pool_size",
+            Reason::NoLimit,
+            "set pool_size or default_pool_size, or max_db_connections",
         ));
     }
-    let databases: i64 = by_database
-        .iter()
-        .map(|(database, sum)| {
-            limits(sample, database, "")
-                .database
-                .map_or(*sum, |limit| limit.min(*sum))
-        })
-        .sum();
-    let users: i64 = by_user
-        .iter()
-        .map(|(user, sum)| {
-            limits(sample, "", user)
-                .user
-                .map_or(*sum, |limit| limit.min(*sum))
-        })
-        .sum();
-    let sum = databases.min(users);
     Line {
         kind: "pooler",
         name: name.to_owned(),
         role: None,
         kept: 0,
-        connections: sum,
-        at_most: if unlimited {
-            sum.max(clients(apps))
-        } else {
-            sum
-        },
+        connections: databases.known.min(users.known),
+        at_most,
         basis: format!(
             "{} pools of users and databases, each at its size and reserve",
             pools.len()
         ),
+    }
+}
+
+/// Servers of several pools.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    /// Of those that have a size.
+    known: i64,
+    /// Of all; `None`: one of them has none.
+    at_most: Option<i64>,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self {
+            known: 0,
+            at_most: Some(0),
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, most: Option<i64>) {
+        self.join(Self {
+            known: most.unwrap_or_default(),
+            at_most: most,
+        });
+    }
+
+    fn join(&mut self, other: Self) {
+        self.known += other.known;
+        self.at_most = self
+            .at_most
+            .zip(other.at_most)
+            .map(|(one, more)| one + more);
+    }
+
+    /// Returns it below a limit of all of them.
+    fn within(self, limit: Option<i64>) -> Self {
+        let Some(limit) = limit else {
+            return self;
+        };
+        Self {
+            known: self.known.min(limit),
+            at_most: Some(self.at_most.map_or(limit, |sum| sum.min(limit))),
+        }
     }
 }
 
@@ -586,12 +622,34 @@ mod tests {
         let apps = target(vec![app("api", Some("pgb"), 4, 10)]);
         let fits = of(&apps, &[], Some(40));
         assert!(!fits.over && !fits.unknown());
-        assert_eq!((fits.declared, fits.declared_at_most), (0, 40));
+        assert_eq!((fits.declared, fits.declared_at_most), (0, Some(40)));
         assert_eq!(fits.not_known[0].reason, Reason::NotConnected);
         let perhaps = of(&apps, &[], Some(39));
         assert!(!perhaps.over && perhaps.unknown());
         let blind = of(&apps, &[], None);
         assert!(blind.unknown() && blind.percent.is_none());
+    }
+
+    #[test]
+    fn what_nothing_bounds_is_not_said_to_fit() {
+        // Nobody says who comes through the pooler, and it cannot be asked.
+        let silent = target(vec![app("api", None, 1, 5)]);
+        let found = of(&silent, &[], Some(1_000));
+        assert_eq!((found.declared, found.declared_at_most), (5, None));
+        assert!(!found.over && found.unknown(), "{found:?}");
+        // A pool of somebody who is not declared, without a size: 0 is no limit.
+        let server = asked("primary", Seen::Server(Box::new(sample(100, 3, None))));
+        for (max, at_most) in [(0, None), (30, Some(35))] {
+            let nodes = [server.clone(), console(0, max, &["job"])];
+            let found = of(&silent, &nodes, None);
+            assert_eq!(found.declared_at_most, at_most, "{found:?}");
+            assert_eq!(found.unknown(), at_most.is_none());
+            let told = found
+                .not_known
+                .iter()
+                .any(|one| one.reason == Reason::NoLimit);
+            assert_eq!(told, at_most.is_none());
+        }
     }
 
     proptest! {
@@ -614,7 +672,7 @@ mod tests {
             for count in 0..=made.len() {
                 let found = of(&target(made[..count].to_vec()), &nodes, Some(capacity));
                 prop_assert!(found.declared >= last, "{} then {}", last, found.declared);
-                prop_assert!(found.declared <= found.declared_at_most);
+                prop_assert!(found.declared_at_most.is_none_or(|most| found.declared <= most));
                 // A pooler takes so many clients and no more, whatever the server has room for.
                 let clients = found.walls.iter().any(|wall| wall.over);
                 prop_assert_eq!(found.over, found.declared > capacity || clients);

@@ -25,6 +25,10 @@ pub fn measured(
     if let Some(budget) = budget {
         let reading = match (budget.percent, budget.percent_at_most) {
             (Some(low), Some(high)) if high > low => Reading::Between { low, high },
+            (Some(low), None) => Reading::Between {
+                low,
+                high: f64::INFINITY,
+            },
             (Some(part), _) => Reading::Value(part),
             (None, _) => unknown(Reason::NotConnected),
         };

@@ -2,6 +2,7 @@
 
 use super::nodes::{Ask, ask};
 use crate::checks::pool::tree::{Sessions, sessions};
+use crate::checks::reason::Reason;
 use crate::cli::asking::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::ui::Output;
@@ -39,11 +40,16 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .hint("name a server: `--node primary`, or the connection options of PostgreSQL itself")
             .into());
     }
-    let lost = reports
-        .iter()
-        .flat_map(|report| &report.nodes)
-        .any(|node| node.unknown == Some(crate::checks::reason::Reason::NotConnected));
-    let exit = if lost { Exit::Usage } else { Exit::Done };
+    // One server that cannot be reached is said; where none of a target can, that is a connection error.
+    let silent = |report: &Sessions| {
+        let mut nodes = report.nodes.iter();
+        !report.nodes.is_empty() && nodes.all(|node| node.unknown == Some(Reason::NotConnected))
+    };
+    let exit = if reports.iter().any(silent) {
+        Exit::Usage
+    } else {
+        Exit::Done
+    };
     let limit = if args.limit == 0 {
         usize::MAX
     } else {

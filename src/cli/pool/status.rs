@@ -1,7 +1,7 @@
 //! `dbops pool status`.
 
 use super::nodes::{Ask, ask};
-use crate::checks::pool::status::{Status, status};
+use crate::checks::pool::status::{Node, Status, status};
 use crate::checks::reason::Reason;
 use crate::cli::asking::{FailOn, NodeArgs};
 use crate::cli::context::Context;
@@ -44,17 +44,18 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// A node that cannot be reached is a connection error, after all that could be told was told.
+/// One node that cannot be reached is a finding; where none of a target can, that is a connection error, after all that
+/// could be told was told.
 fn exit(reports: &[Status], fail_on: Option<FailOn>) -> Exit {
-    let lost = reports
+    let of = |report: &Status| {
+        let lost = |node: &Node| node.unknown == Some(Reason::NotConnected);
+        if report.nodes.iter().all(lost) {
+            Exit::Usage
+        } else {
+            FailOn::exit(fail_on, report.worst)
+        }
+    };
+    reports
         .iter()
-        .flat_map(|report| &report.nodes)
-        .any(|node| node.unknown == Some(Reason::NotConnected));
-    if lost {
-        return Exit::Usage;
-    }
-    FailOn::exit(
-        fail_on,
-        reports.iter().filter_map(|report| report.worst).max(),
-    )
+        .fold(Exit::Done, |exit, one| exit.worst(of(one)))
 }

@@ -39,10 +39,10 @@ pub fn text(budget: &Budget) -> String {
         Some(capacity) => format!("{capacity} ({})", budget.capacity_basis),
         None => "not known".to_owned(),
     };
-    let sum = if budget.declared == budget.declared_at_most {
-        budget.declared.to_string()
-    } else {
-        format!("{} to {}", budget.declared, budget.declared_at_most)
+    let sum = match budget.declared_at_most {
+        Some(most) if most == budget.declared => most.to_string(),
+        Some(most) => format!("{} to {most}", budget.declared),
+        None => format!("{} or more", budget.declared),
     };
     let verdict = match (budget.over, budget.unknown()) {
         (true, _) => "over",
@@ -110,7 +110,8 @@ fn row(line: &Line) -> Vec<String> {
         line.name.clone(),
         line.role.clone().unwrap_or_default(),
         line.kept.to_string(),
-        line.at_most.to_string(),
+        line.at_most
+            .map_or_else(|| "?".to_owned(), |most| most.to_string()),
         line.basis.clone(),
     ]
 }

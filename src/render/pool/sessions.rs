@@ -44,18 +44,21 @@ pub fn text(report: &Sessions, limit: usize) -> String {
 
 fn node(out: &mut String, node: &Node, limit: usize) {
     out.push('\n');
+    let sessions = match node.unknown {
+        // Who did not answer has not said that it has none.
+        Some(_) => "sessions not known".to_owned(),
+        None => plural(node.sessions.len(), "session"),
+    };
     fill(
         out,
         "",
-        &format!(
-            "{}: {}, {}",
-            node.name,
-            plural(node.sessions.len(), "session"),
-            node.place
-        ),
+        &format!("{}: {sessions}, {}", node.name, node.place),
     );
     if let Some(message) = &node.message {
         fill(out, "  ", message);
+    }
+    if node.unknown.is_some() {
+        return;
     }
     let waiting = node
         .sessions

@@ -559,6 +559,27 @@ async fn a_subscription_that_fails_is_critical_although_the_gap_is_small(ctx: &C
         Ok::<_, anyhow::Error>((one["state"].as_str().unwrap_or_default().to_owned(), seen))
     };
     eventually("it applies", async || Ok(state().await?.0 == "applying")).await?;
+    // A subscription of another database may have its name; each is one row with its own process.
+    run(&admin, "create database idle").await?;
+    let idle = server.connect("idle").await?;
+    let none =
+        "create subscription s connection 'host=localhost' publication p with (connect = false)";
+    run(&idle, none).await?;
+    let (_, seen) = state().await?;
+    let all = &node(&seen, "server")?["subscriptions"]["value"];
+    let states: Vec<_> = (all.as_array().into_iter().flatten())
+        .map(|one| (one["database"].as_str(), one["state"].as_str()))
+        .collect();
+    ensure!(
+        states
+            == [
+                (Some("idle"), Some("disabled")),
+                (Some("sub"), Some("applying"))
+            ],
+        "{states:?}"
+    );
+    run(&idle, "alter subscription s set (slot_name = none)").await?;
+    run(&idle, "drop subscription s").await?;
     run(&subscriber, "insert into item values (1)").await?;
     run(&publisher, "insert into item values (1)").await?;
     let mut found = None;

@@ -89,7 +89,7 @@ pub(super) fn findings(sample: &Sample, nodes: &[Node]) -> Vec<Finding> {
                     "apply_failing",
                     &node.name,
                     format!("subscription {name} in database {} is enabled and no process applies it; {errors}", one.database),
-                    "look for the error in the server log; remove the row in conflict, or skip the transaction with alter subscription ... skip",
+                    skip_advice(facts),
                 ),
                 "disabled" => all.add(
                     WARNING,
@@ -109,6 +109,15 @@ pub(super) fn findings(sample: &Sample, nodes: &[Node]) -> Vec<Finding> {
             .then_with(|| (&a.node, a.code, &a.text).cmp(&(&b.node, b.code, &b.text)))
     });
     all.0
+}
+
+/// `alter subscription ... skip` is there from 15.
+fn skip_advice(facts: Option<&Facts>) -> &'static str {
+    if facts.is_some_and(|facts| facts.node.version_num >= 150_000) {
+        "look for the error in the server log; remove the row in conflict, or skip the transaction with alter subscription ... skip"
+    } else {
+        "look for the error in the server log; remove the row in conflict, or pass the transaction over with pg_replication_origin_advance"
+    }
 }
 
 /// A node whose history is not that of the one primary.
@@ -220,7 +229,6 @@ fn state(node: &Node, sample: &Sample, all: &mut Findings) {
         CRITICAL
     };
     match node.state {
-        Known::Value(State::Primary) if node.declared => {}
         Known::Value(State::NotStreaming) => all.add(
             worst,
             "not_streaming",

@@ -5,6 +5,7 @@
 
 pub mod findings;
 pub mod lag;
+mod matching;
 pub mod measured;
 pub mod node;
 pub mod slots;

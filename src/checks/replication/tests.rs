@@ -505,6 +505,23 @@ fn a_subscription_that_nobody_applies_is_critical_however_small_the_gap() {
 }
 
 #[test]
+fn what_a_version_does_not_have_is_not_advised() {
+    for (version_num, skips) in [(140_012, false), (150_001, true)] {
+        let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+        if let Ok(facts) = &mut sample.nodes[0].facts {
+            facts.node.version_num = version_num;
+            facts.subscriptions.push(Subscription {
+                enabled: true,
+                ..Subscription::default()
+            });
+        }
+        let tree = tree(&sample);
+        let fix = &tree.findings[0].fix;
+        assert_eq!(fix.contains("alter subscription"), skips, "{fix}");
+    }
+}
+
+#[test]
 fn a_cascade_is_compared_with_the_primary_and_stands_below_its_upstream() {
     let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
     if let Ok(facts) = &mut sample.nodes[1].facts {

@@ -90,7 +90,7 @@ pub fn parse(sources: &[Source]) -> Result<Loaded, Diagnostics> {
             union.add(document, &mut problems);
         }
     }
-    let (plan, index_spots) = union.finish();
+    let (plan, index_spots) = union.finish(&mut problems);
     sort(&mut problems);
     // An alias leads to the same mistake from each place that uses it.
     problems.dedup();

@@ -62,10 +62,10 @@ const QUERY: &[&str] = &["target", "database", "role", "kind", "text", "fingerpr
 const TABLE: &[&str] = &["target", "database", "table"];
 const INDEX: &[&str] = &["target", "database", "table", "index"];
 const DATABASE: &[&str] = &["target", "database"];
-const NODE: &[&str] = &["target", "node", "role", "use"];
-const SLOT: &[&str] = &["target", "node", "role", "use", "slot", "kind"];
-const SESSION_ROLE: &[&str] = &["target", "node", "role", "use", "db_role"];
-const SESSION_DATABASE: &[&str] = &["target", "node", "role", "use", "database"];
+const NODE: &[&str] = &["target", "node", "role", "use", "required"];
+const SLOT: &[&str] = &["target", "node", "role", "use", "required", "slot", "kind"];
+const SESSION_ROLE: &[&str] = &["target", "node", "role", "use", "required", "db_role"];
+const SESSION_DATABASE: &[&str] = &["target", "node", "role", "use", "required", "database"];
 const POOL: &[&str] = &["target", "pooler", "database", "db_role"];
 const TARGET: &[&str] = &["target"];
 
@@ -334,6 +334,11 @@ impl Metric {
     /// Whether a scope can name a label.
     pub fn has_label(&self, label: &str) -> bool {
         self.labels.contains(&label) || (self.is_of_statements() && label.starts_with("tag:"))
+    }
+
+    /// Whether it is measured of nodes, which have the labels that the plan file gives them too.
+    pub fn is_of_nodes(&self) -> bool {
+        self.labels.contains(&"node")
     }
 
     /// Whether it is measured of each statement: of thousands.

@@ -70,3 +70,19 @@ pub struct TargetNode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fronts: Option<String>,
 }
+
+/// Labels that dbops gives to what it measures of nodes; a replica's own cannot have these names.
+pub(super) const TAKEN: &[&str] = &[
+    "target", "node", "role", "use", "required", "slot", "kind", "db_role", "database", "pooler",
+];
+
+impl TargetNode {
+    /// Returns the labels of a replica that rules can match: its own, `use`, and `required: no` where it may be missing.
+    pub fn rule_labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone();
+        let usage = self.usage.clone().map(|usage| ("use".to_owned(), usage));
+        let optional = (self.required == Some(false)).then(|| ("required".into(), "no".into()));
+        labels.extend(usage.into_iter().chain(optional));
+        labels
+    }
+}

@@ -1,10 +1,11 @@
 //! Unites plan files: a name declared twice is an error that names both places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnose::{Diagnostic, Spot};
 use super::document::Document;
 use super::position::Path;
+use super::validate_rule::OpenLabel;
 use super::{IndexPlan, PlanFile, validate};
 use crate::ident::QualifiedName;
 
@@ -16,6 +17,8 @@ pub(super) struct Union {
     defaults: Option<Spot>,
     /// Where each index of the plan is named.
     indexes: Vec<Spot>,
+    /// Labels of rules that some replica must bring.
+    labels: Vec<OpenLabel>,
     /// What was declared where, by kind and name.
     declared: BTreeMap<(&'static str, String), Spot>,
 }
@@ -23,7 +26,7 @@ pub(super) struct Union {
 impl Union {
     /// Adds one file: checks it by itself, then against what is there.
     pub(super) fn add(&mut self, mut document: Document, problems: &mut Vec<Diagnostic>) {
-        validate::document(&document, problems);
+        self.labels.extend(validate::document(&document, problems));
         let root = Path::default();
         let budget = root.key("lock_budget");
         if document.has(&budget) {
@@ -89,8 +92,13 @@ impl Union {
     }
 
     /// Returns the united plan and where each of its indexes is named.
-    pub(super) fn finish(mut self) -> (PlanFile, Vec<Spot>) {
+    pub(super) fn finish(mut self, problems: &mut Vec<Diagnostic>) -> (PlanFile, Vec<Spot>) {
         self.plan.version = 1;
+        let replicas = self.plan.targets.values().flat_map(|one| &one.replicas);
+        let declared = replicas.flat_map(|one| one.labels.keys());
+        let declared: BTreeSet<&str> = declared.map(String::as_str).collect();
+        let labels = std::mem::take(&mut self.labels);
+        problems.extend(labels.into_iter().filter_map(|one| one.problem(&declared)));
         (self.plan, self.indexes)
     }
 

@@ -96,8 +96,11 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Checks one plan file by itself.
-pub(super) fn document(document: &Document, problems: &mut Vec<Diagnostic>) {
+/// Checks one plan file by itself; returns labels of rules that a replica of another file may bring.
+pub(super) fn document(
+    document: &Document,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<validate_rule::OpenLabel> {
     let root = Entry::new(document, Path::default());
     lock_budget(&root, &document.plan.lock_budget, problems);
     for (name, target) in &document.plan.targets {
@@ -114,12 +117,14 @@ pub(super) fn document(document: &Document, problems: &mut Vec<Diagnostic>) {
     for (index, entry) in document.plan.indexes.iter().zip(root.elements("indexes")) {
         validate_index::index(&entry, index, problems);
     }
+    let mut open = Vec::new();
     for (rule, entry) in document.plan.rules.iter().zip(root.elements("rules")) {
-        validate_rule::rule(&entry, rule, problems);
+        validate_rule::rule(&entry, rule, problems, &mut open);
     }
     for (mute, entry) in document.plan.mutes.iter().zip(root.elements("mutes")) {
         validate_rule::mute(&entry, mute, problems);
     }
+    open
 }
 
 /// Checks the `lock_budget` below an entry.

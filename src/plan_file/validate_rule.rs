@@ -1,5 +1,7 @@
 //! Checks of one rule and of one mute.
 
+use std::collections::BTreeSet;
+
 use super::diagnose::Diagnostic;
 use super::metric::{self, METRICS, Measure, Metric, Worse};
 use super::mute::Mute;
@@ -8,7 +10,12 @@ use super::suggest::nearest;
 use super::validate::Entry;
 
 /// Checks one rule.
-pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
+pub(super) fn rule(
+    entry: &Entry<'_>,
+    rule: &Rule,
+    problems: &mut Vec<Diagnostic>,
+    open: &mut Vec<OpenLabel>,
+) {
     for (key, value, what) in [
         ("id", &rule.id, "an id"),
         ("metric", &rule.metric, "a metric"),
@@ -37,7 +44,7 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
         );
     }
     let before = problems.len();
-    known(entry, rule, problems);
+    known(entry, rule, problems, open);
     // What is of another kind than the metric is told once.
     if problems.len() == before {
         order(entry, rule.warn.as_ref(), rule.critical.as_ref(), problems);
@@ -91,7 +98,12 @@ pub(super) fn rule(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic
 }
 
 /// Checks the thresholds, the states and the scope against what the metric is.
-fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
+fn known(
+    entry: &Entry<'_>,
+    rule: &Rule,
+    problems: &mut Vec<Diagnostic>,
+    open: &mut Vec<OpenLabel>,
+) {
     let Some(metric) = metric::metric(&rule.metric) else {
         let diagnostic = entry.error(
             "metric",
@@ -115,7 +127,7 @@ fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
     };
     states(entry, rule, metric, problems);
     if metric.measure == Measure::State {
-        return scopes(entry, rule, metric, problems);
+        return scopes(entry, rule, metric, problems, open);
     }
     let mut threshold = |at: &Entry<'_>, key: &str, given: Option<&Threshold>| {
         let Some(given) = given else {
@@ -151,7 +163,7 @@ fn known(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
         threshold(&at, "warn", other.warn.as_ref());
         threshold(&at, "critical", other.critical.as_ref());
     }
-    scopes(entry, rule, metric, problems);
+    scopes(entry, rule, metric, problems, open);
 }
 
 /// Checks that a state is expected of metrics that are one, and of no other.
@@ -214,11 +226,17 @@ fn states(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Di
 }
 
 /// Checks that what the metric measures has the labels of the scopes, and that no two overrides tie.
-fn scopes(entry: &Entry<'_>, rule: &Rule, metric: &Metric, problems: &mut Vec<Diagnostic>) {
-    labels(&entry.below("scope"), metric, rule.scope.keys(), problems);
+fn scopes(
+    entry: &Entry<'_>,
+    rule: &Rule,
+    metric: &'static Metric,
+    problems: &mut Vec<Diagnostic>,
+    open: &mut Vec<OpenLabel>,
+) {
+    open.extend(labels(&entry.below("scope"), metric, rule.scope.keys()));
     let mut seen: Vec<&Labels> = Vec::new();
     for (other, at) in rule.overrides.iter().zip(entry.elements("override")) {
-        labels(&at.below("match"), metric, other.labels.keys(), problems);
+        open.extend(labels(&at.below("match"), metric, other.labels.keys()));
         if let Some(first) = seen.iter().find(|first| tie(first, &other.labels)) {
             let text: Vec<String> = first
                 .iter()
@@ -249,32 +267,57 @@ fn tie(one: &Labels, other: &Labels) -> bool {
     one.len() == other.len() && !apart
 }
 
-/// Checks that what a metric measures has these labels.
+/// A label that a metric does not have by itself; whether a replica brings it is known once all files are read.
+pub(super) struct OpenLabel {
+    key: String,
+    metric: &'static Metric,
+    problem: Diagnostic,
+}
+
+impl OpenLabel {
+    /// Returns what is wrong with it where the replicas of the plan files have these labels of their own.
+    pub(super) fn problem(self, declared: &BTreeSet<&str>) -> Option<Diagnostic> {
+        let metric = self.metric;
+        let of_nodes = metric.is_of_nodes();
+        if of_nodes && declared.contains(self.key.as_str()) {
+            return None;
+        }
+        let own = declared.iter().copied();
+        let own = own.filter(|key| of_nodes && !metric.has_label(key));
+        let all: Vec<&str> = metric.labels.iter().copied().chain(own).collect();
+        let more = if metric.is_of_statements() {
+            ", tag:KEY"
+        } else {
+            ""
+        };
+        let mut problem = self
+            .problem
+            .help(format!("labels: {}{more}", all.join(", ")));
+        if of_nodes {
+            problem = problem.help("a replica may have `labels:` of its own");
+        }
+        Some(problem)
+    }
+}
+
+/// Returns the labels that what a metric measures does not have by itself.
 fn labels<'a>(
     entry: &Entry<'_>,
-    metric: &Metric,
+    metric: &'static Metric,
     keys: impl Iterator<Item = &'a String>,
-    problems: &mut Vec<Diagnostic>,
-) {
-    for key in keys {
-        if !metric.has_label(key) {
-            let what = if metric.is_of_statements() {
-                "statements have".to_owned()
-            } else {
-                format!("`{}` has", metric.name)
-            };
-            let more = if metric.is_of_statements() {
-                ", tag:KEY"
-            } else {
-                ""
-            };
-            problems.push(
-                entry
-                    .key_error(key, format!("{what} no label `{key}`"), "not known here")
-                    .help(format!("labels: {}{more}", metric.labels.join(", "))),
-            );
-        }
-    }
+) -> Vec<OpenLabel> {
+    let what = if metric.is_of_statements() {
+        "statements have".to_owned()
+    } else {
+        format!("`{}` has", metric.name)
+    };
+    keys.filter(|key| !metric.has_label(key))
+        .map(|key| OpenLabel {
+            key: key.clone(),
+            metric,
+            problem: entry.key_error(key, format!("{what} no label `{key}`"), "not known here"),
+        })
+        .collect()
 }
 
 /// Checks one mute.

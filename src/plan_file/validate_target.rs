@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::diagnose::Diagnostic;
-use super::target::{Target, TargetNode};
+use super::target::{TAKEN, Target, TargetNode};
 use super::validate::Entry;
 use super::{app_pool, mask, suggest};
 
@@ -52,6 +52,17 @@ pub(super) fn target(
         node(&at, replica, problems);
         named(&at, "replica", replica, &mut names, problems);
         not_for(&at, "a replica", &["kind", "fronts"], problems);
+        for key in replica
+            .labels
+            .keys()
+            .filter(|key| TAKEN.contains(&key.as_str()))
+        {
+            problems.push(
+                at.below("labels")
+                    .key_error(key, format!("dbops itself gives the label `{key}`"), "")
+                    .help("choose another name"),
+            );
+        }
     }
     app_pool::app_pools(&entry, &target.app_pools, &target.poolers, problems);
     for (replica, at) in target.replicas.iter().zip(entry.elements("replicas")) {

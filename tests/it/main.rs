@@ -50,6 +50,7 @@ mod catalog;
 mod catalog_answers;
 mod catalog_detached;
 mod check;
+mod check_replicas;
 mod common;
 mod conn;
 mod conn_pooler;
@@ -110,6 +111,7 @@ const MODULES: &[&Module] = &[
     &budget::MODULE,
     &catalog::MODULE,
     &check::MODULE,
+    &check_replicas::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,
     &conn::MODULE,

@@ -526,6 +526,7 @@ mod tests {
         Asked {
             name: name.to_owned(),
             place: String::new(),
+            required: true,
             seen,
         }
     }

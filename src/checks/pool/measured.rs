@@ -7,7 +7,7 @@ use super::capacity::WallKind;
 use super::status::{Node, Status};
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::reason::Reason;
-use crate::plan_file::Target;
+use crate::plan_file::{Target, TargetNode};
 
 /// Returns the metrics of a target; what is not known says so with its reason, never left out.
 ///
@@ -80,18 +80,21 @@ fn of_server(status: &Status, target: Option<&Target>, node: &Node, all: &mut Ve
     } else {
         "replica"
     };
-    let usage = target
+    let declared = target
         .iter()
         .flat_map(|target| &target.replicas)
         .find(|one| one.name.as_deref() == Some(&node.name))
-        .and_then(|one| one.usage.as_deref())
+        .map(TargetNode::rule_labels)
         .unwrap_or_default();
-    let base = [
+    let declared = declared
+        .iter()
+        .map(|(key, text)| (key.as_str(), text.as_str()));
+    let own = [
         ("target", status.target.as_str()),
         ("node", node.name.as_str()),
         ("role", role),
-        ("use", usage),
     ];
+    let base: Vec<(&str, &str)> = declared.chain(own).collect();
     let mut push = |metric, more: &[(&str, &str)], reading, basis: String| {
         let list: Vec<(&str, &str)> = base.iter().chain(more).copied().collect();
         all.push(Measured {
@@ -115,7 +118,14 @@ fn of_server(status: &Status, target: Option<&Target>, node: &Node, all: &mut Ve
         let why = node.message.clone().unwrap_or_default();
         push("conn.effective_used", &[], taken, why.clone());
         push("conn.used", &[], unknown(reason), why.clone());
-        push("conn.idle_in_transaction_age", &[], unknown(reason), why);
+        for metric in [
+            "conn.idle_in_transaction_age",
+            // Which roles and databases have limits is not known either.
+            "conn.role_used",
+            "conn.database_used",
+        ] {
+            push(metric, &[], unknown(reason), why.clone());
+        }
         return;
     };
     for wall in &server.capacity.walls {
@@ -209,6 +219,7 @@ mod tests {
         let asked = Asked {
             name: "primary".to_owned(),
             place: String::new(),
+            required: true,
             seen,
         };
         measured(&status("main", &[asked]), None, None)
@@ -277,6 +288,9 @@ mod tests {
         );
         assert_eq!(reason(&all, "conn.used"), Some(Reason::Exhausted));
         let all = of(Seen::NotConnected("gone".to_owned()));
+        for metric in ["conn.role_used", "conn.database_used"] {
+            assert_eq!(reason(&all, metric), Some(Reason::NotConnected), "{metric}");
+        }
         assert_eq!(
             reason(&all, "conn.effective_used"),
             Some(Reason::NotConnected)

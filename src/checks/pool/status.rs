@@ -39,6 +39,8 @@ pub struct Asked {
     pub name: String,
     /// `user@host:port/database`.
     pub place: String,
+    /// Whether it must be there.
+    pub required: bool,
     /// What came back.
     pub seen: Seen,
 }
@@ -220,7 +222,11 @@ fn node(asked: &Asked, findings: &mut Vec<Finding>, not_known: &mut Vec<NotKnown
             node.unknown = Some(Reason::NotConnected);
             node.message = Some(message.clone());
             findings.push(Finding {
-                severity: Severity::Critical,
+                severity: if asked.required {
+                    Severity::Critical
+                } else {
+                    Severity::Warning
+                },
                 code: "not_connected",
                 node: asked.name.clone(),
                 subject: String::new(),
@@ -442,7 +448,17 @@ mod tests {
         Asked {
             name: "primary".to_owned(),
             place: "dba@db1:5432/shop".to_owned(),
+            required: true,
             seen,
+        }
+    }
+
+    #[test]
+    fn a_node_that_may_be_missing_is_a_warning_when_it_is() {
+        for (required, severity) in [(true, Severity::Critical), (false, Severity::Warning)] {
+            let mut gone = asked(Seen::NotConnected("refused".to_owned()));
+            gone.required = required;
+            assert_eq!(status("main", &[gone]).worst, Some(severity));
         }
     }
 

@@ -453,9 +453,11 @@ fn raw(rule: &Rule, limits: &Limits, measured: &Measured) -> (Status, Option<Dou
             let status = if limits.expect.iter().any(|one| one == state) {
                 Status::Ok
             } else {
+                // What may be missing is not critical when it is.
+                let optional = (measured.labels.get("required")).is_some_and(|one| **one == *"no");
                 match rule.level.unwrap_or(Level::Critical) {
-                    Level::Warn => Status::Warning,
-                    Level::Critical => Status::Critical,
+                    Level::Critical if !optional => Status::Critical,
+                    Level::Critical | Level::Warn => Status::Warning,
                 }
             };
             return (status, None);

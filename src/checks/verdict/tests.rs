@@ -254,6 +254,29 @@ fn a_node_that_is_down_is_one_cause_and_the_rest_is_skipped() {
 }
 
 #[test]
+fn a_state_of_a_node_that_may_be_missing_is_a_warning_at_most() {
+    let mut up = rule("node.up", None, None);
+    up.expect = vec!["up".to_owned()];
+    let of = |more: &[(&str, &str)]| {
+        let list = [&[("target", "main"), ("node", "olap")], more].concat();
+        let gathered = Gathered {
+            measured: vec![Measured {
+                metric: "node.up",
+                labels: labels(&list),
+                reading: Reading::State("down".into()),
+                basis: "refused".into(),
+                resolution: None,
+            }],
+            missing: Vec::new(),
+        };
+        let rules = std::slice::from_ref(&up);
+        verdict(policy(rules), &gathered, &mut Memory::default(), at(0)).worst()
+    };
+    assert_eq!(of(&[]), Status::Critical);
+    assert_eq!(of(&[("required", "no")]), Status::Warning);
+}
+
+#[test]
 fn what_is_missing_is_unknown_and_what_is_not_there_is_idle() {
     let rules = [rule("query.mean_time", Some("> 50ms"), None), {
         let mut rule = rule("slot.wal_status", None, None);

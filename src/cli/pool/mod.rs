@@ -101,6 +101,20 @@ fn told_once(name: &str, target: Option<&Target>, all: Vec<Measured>, status: &S
                 reason,
                 why: format!("because node.up: {}", one.basis),
             }),
+            // Of a server that is full it is not known which roles and databases there are to be held.
+            Reading::Unknown { reason, .. }
+                if ["conn.role_used", "conn.database_used"].contains(&one.metric)
+                    && !["db_role", "database"]
+                        .iter()
+                        .any(|key| one.labels.contains_key(*key)) =>
+            {
+                found.missing.push(Missing {
+                    metrics: one.metric,
+                    labels: one.labels,
+                    reason,
+                    why: one.basis.to_string(),
+                });
+            }
             _ => found.measured.push(one),
         }
     }

@@ -99,11 +99,22 @@ pub(super) async fn ask_target(
             Ok(Asked {
                 name,
                 place: settings.to_string(),
+                required: is_required(selected, node),
                 seen,
             })
         });
     }
     try_join_all(asking).await
+}
+
+/// Whether a node must be there.
+fn is_required(selected: &Selected, node: Node<'_>) -> bool {
+    let Node::Replica(name) = node else {
+        return true;
+    };
+    let mut replicas = selected.target.iter().flat_map(|one| &one.replicas);
+    let found = replicas.find(|one| one.name.as_deref() == Some(name));
+    found.is_none_or(|one| one.required != Some(false))
 }
 
 /// Roles whose limits the budget needs, connected or not.

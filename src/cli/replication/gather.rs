@@ -48,10 +48,6 @@ pub(super) fn places(
         return Ok(vec![(all.remove(0), settings)]);
     };
     for replica in &target.replicas {
-        let mut labels = replica.labels.clone();
-        if let Some(usage) = &replica.usage {
-            labels.insert("use".to_owned(), usage.clone());
-        }
         all.push(Declared {
             name: replica.name.clone().unwrap_or_default(),
             replica: true,
@@ -61,7 +57,7 @@ pub(super) fn places(
             apply_delay_ms: replica
                 .apply_delay
                 .and_then(|delay| i64::try_from(delay.0).ok()),
-            labels,
+            labels: replica.rule_labels(),
         });
     }
     if let Some(unknown) = args

@@ -91,6 +91,7 @@ mod queries_baseline;
 mod queries_proposals;
 mod refusals;
 mod replication;
+mod replication_pitfalls;
 mod replication_wait;
 mod sandbox;
 mod saved;
@@ -153,6 +154,7 @@ const MODULES: &[&Module] = &[
     &queries_proposals::MODULE,
     &refusals::MODULE,
     &replication::MODULE,
+    &replication_pitfalls::MODULE,
     &replication_wait::MODULE,
     &sandbox::MODULE,
     &saved::MODULE,

@@ -65,6 +65,7 @@ pub mod health;
 pub mod indexes;
 pub mod pool;
 pub mod replication;
+pub mod vitals;
 
 /// The server and the role.
 pub static SERVER: Query = Query {
@@ -377,7 +378,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 55] = [
+pub static ALL: [&Query; 57] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -433,6 +434,8 @@ pub static ALL: [&Query; 55] = [
     &SERVER,
     &TABLES,
     &UNIQUES,
+    &vitals::DATABASE,
+    &vitals::SERVER,
 ];
 
 #[cfg(test)]

@@ -91,6 +91,9 @@ fn without_origins(mut plan: PlanFile) -> PlanFile {
     plan.mutes
         .iter_mut()
         .for_each(|mute| mute.origin = Origin::default());
+    plan.attestations
+        .iter_mut()
+        .for_each(|one| one.origin = Origin::default());
     plan
 }
 
@@ -155,6 +158,7 @@ fn every_key_of_the_schema_is_in_the_example_of_everything() {
         ("IndexPlan", "indexes"),
         ("Rule", "rules"),
         ("Mute", "mutes"),
+        ("Attestation", "attestations"),
     ] {
         for key in keys_of(&format!("/$defs/{definition}/properties")) {
             let used = plan[section]

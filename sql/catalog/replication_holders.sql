@@ -1,5 +1,6 @@
 -- What keeps VACUUM from removing dead rows: the three oldest of each kind. With hot_standby_feedback a replica's reads
--- hold through its slot where it has one, through its sender where not.
+-- hold through its slot where it has one, through its sender where not. Sessions of dbops see what the oldest one holds, so
+-- of two that hold as much they come last.
 select
     h.kind,
     h.name,
@@ -9,7 +10,7 @@ select
 from (
     select
         a.*,
-        pg_catalog.row_number() over (partition by a.kind order by a.xids desc, a.name, a.pid) as place
+        pg_catalog.row_number() over (partition by a.kind order by a.xids desc, a.name = 'dbops read', a.name, a.pid) as place
     from (
         select
             'slot'::pg_catalog.text as kind,
@@ -60,4 +61,4 @@ from (
     ) as a
 ) as h
 where h.place <= 3
-order by h.xids desc, h.kind, h.name, h.pid;
+order by h.xids desc, h.kind, h.name = 'dbops read', h.name, h.pid;

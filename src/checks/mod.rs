@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod doctor;
+pub mod fixes;
 pub mod judge;
 pub mod known;
 pub mod measure;
@@ -11,3 +12,4 @@ pub mod queries;
 pub mod reason;
 pub mod replication;
 pub mod verdict;
+pub mod vitals;

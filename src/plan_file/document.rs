@@ -84,7 +84,14 @@ impl Document {
             }
             Value::Mapping(entries) => {
                 // A section with nothing but comments below it is an empty section.
-                for key in ["targets", "partitions", "indexes", "rules", "mutes"] {
+                for key in [
+                    "targets",
+                    "partitions",
+                    "indexes",
+                    "rules",
+                    "mutes",
+                    "attestations",
+                ] {
                     if entries.get(key).is_some_and(Value::is_null) {
                         entries.remove(key);
                         let place = positions.key(&Path::default().key(key));
@@ -169,6 +176,7 @@ impl Document {
         let indexes = lists("indexes", self.length("indexes"));
         let rules = lists("rules", self.length("rules"));
         let mutes = lists("mutes", self.length("mutes"));
+        let attestations = lists("attestations", self.length("attestations"));
         let targets: Vec<(String, Origin)> = self
             .plan
             .targets
@@ -191,6 +199,9 @@ impl Document {
         }
         for (mute, origin) in self.plan.mutes.iter_mut().zip(mutes) {
             mute.origin = origin;
+        }
+        for (attestation, origin) in self.plan.attestations.iter_mut().zip(attestations) {
+            attestation.origin = origin;
         }
         for (name, origin) in targets {
             if let Some(target) = self.plan.targets.get_mut(&name) {

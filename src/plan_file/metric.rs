@@ -1,5 +1,6 @@
 //! The metrics that rules can name: unit, direction and what is measured.
 
+use super::Millis;
 use super::rule::Unit;
 
 /// What kind of number a metric is.
@@ -68,6 +69,10 @@ const SESSION_ROLE: &[&str] = &["target", "node", "role", "use", "required", "db
 const SESSION_DATABASE: &[&str] = &["target", "node", "role", "use", "required", "database"];
 const POOL: &[&str] = &["target", "pooler", "database", "db_role"];
 const TARGET: &[&str] = &["target"];
+const DISK: &[&str] = &["target", "node", "role", "use", "directory"];
+const HOLDER: &[&str] = &["target", "node", "role", "use", "holder"];
+const FOREIGN: &[&str] = &["target", "service"];
+const ATTESTATION: &[&str] = &["target", "attestation"];
 
 use Measure::{Count, Percent, Size, State, Time};
 use Worse::{Above, Below};
@@ -214,7 +219,21 @@ pub const METRICS: &[Metric] = &[
         DATABASE,
         "bytes of a database",
     ),
+    new(
+        "cache.hit_ratio",
+        Percent,
+        Below,
+        SESSION_DATABASE,
+        "part of the blocks that a database finds in the buffer cache, within `window`",
+    ),
     new("wal.size", Size, Above, NODE, "bytes of the WAL folder"),
+    new(
+        "disk.used",
+        Percent,
+        Above,
+        DISK,
+        "part of the file system under the data directory, or under pg_wal, that is taken",
+    ),
     new(
         "archive.oldest_unarchived_age",
         Time,
@@ -251,6 +270,13 @@ pub const METRICS: &[Metric] = &[
         "state of a replica: streaming, catchup, …",
     ),
     new(
+        "replica.conflicts",
+        Count,
+        Above,
+        NODE,
+        "queries that replay cancelled on a replica, within `window`",
+    ),
+    new(
         "slot.retained_bytes",
         Size,
         Above,
@@ -265,13 +291,41 @@ pub const METRICS: &[Metric] = &[
         "time until a slot loses WAL that it needs, at the rate of now",
     ),
     new(
+        "slot.inactive_age",
+        Time,
+        Above,
+        SLOT,
+        "how long nobody has used a replication slot",
+    ),
+    new(
         "slot.wal_status",
         State,
         Above,
         SLOT,
         "what a slot's WAL is: reserved, extended, unreserved, lost",
     ),
+    new(
+        "xmin.held_age",
+        Count,
+        Above,
+        HOLDER,
+        "transactions for which a kind of holder keeps VACUUM from removing dead rows",
+    ),
+    new(
+        "prepared.oldest_age",
+        Time,
+        Above,
+        NODE,
+        "how long the oldest prepared transaction has waited",
+    ),
     new("conn.used", Count, Above, NODE, "sessions of clients"),
+    new(
+        "conn.peak",
+        Count,
+        Above,
+        NODE,
+        "most sessions of clients that were seen at once, within `window`",
+    ),
     new(
         "conn.effective_used",
         Percent,
@@ -301,6 +355,20 @@ pub const METRICS: &[Metric] = &[
         "how long the longest session is idle in its transaction",
     ),
     new(
+        "conn.idle_age",
+        Time,
+        Above,
+        NODE,
+        "how long the longest session is idle outside of a transaction",
+    ),
+    new(
+        "db.probe_p95",
+        Time,
+        Above,
+        NODE,
+        "95th percentile of the round trips of `select 1` from here, within `window`",
+    ),
+    new(
         "pool.maxwait",
         Time,
         Above,
@@ -328,9 +396,120 @@ pub const METRICS: &[Metric] = &[
         TARGET,
         "declared pools against the connections that there are",
     ),
+    new(
+        "attestation.state",
+        State,
+        Above,
+        ATTESTATION,
+        "what an attestation is worth: fresh, too-old, missed; for rules with `attest`",
+    ),
+    new(
+        "http.p50",
+        Time,
+        Above,
+        FOREIGN,
+        "median response time of an application; handed in",
+    ),
+    new(
+        "http.p95",
+        Time,
+        Above,
+        FOREIGN,
+        "95th percentile of its response times; handed in",
+    ),
+    new(
+        "http.p99",
+        Time,
+        Above,
+        FOREIGN,
+        "99th percentile of its response times; handed in",
+    ),
+    new(
+        "http.error_rate",
+        Percent,
+        Above,
+        FOREIGN,
+        "part of its requests that fail; handed in",
+    ),
+    new(
+        "http.requests",
+        Count,
+        Above,
+        FOREIGN,
+        "requests a second; handed in",
+    ),
+    new(
+        "http.uptime",
+        Percent,
+        Below,
+        FOREIGN,
+        "part of the time that it answers; handed in",
+    ),
+    new(
+        "app.users",
+        Count,
+        Above,
+        FOREIGN,
+        "users at the same time; handed in",
+    ),
+    new(
+        "backup.age",
+        Time,
+        Above,
+        FOREIGN,
+        "time since the last backup that can be restored; handed in",
+    ),
 ];
 
+/// How a figure over a stretch of time is made of samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Growth of one counter in per cent of that of another.
+    Ratio,
+    /// Growth of a counter.
+    Growth,
+    /// The 95th percentile of all times.
+    P95,
+    /// The highest of levels.
+    Highest,
+}
+
+/// The longest `window`, and the longest `for` of a signal: what is remembered for it is bounded.
+pub const LONGEST_WINDOW: Millis = Millis(31 * 24 * 3_600_000);
+
 impl Metric {
+    /// How it is made of samples of a `window`; `None`: of one look alone.
+    pub fn over(&self) -> Option<Over> {
+        match self.name {
+            "cache.hit_ratio" => Some(Over::Ratio),
+            "replica.conflicts" => Some(Over::Growth),
+            "db.probe_p95" => Some(Over::P95),
+            "conn.peak" => Some(Over::Highest),
+            _ => None,
+        }
+    }
+
+    /// The `window` of a rule that gives none.
+    pub fn usual_window(&self) -> Millis {
+        match self.over() {
+            Some(Over::Highest) => Millis(24 * 3_600_000),
+            _ => Millis(5 * 60_000),
+        }
+    }
+
+    /// The metric that is measured for it, where that is another one.
+    pub fn source(&self) -> &'static str {
+        match self.name {
+            "conn.peak" => "conn.used",
+            name => name,
+        }
+    }
+
+    /// Whether no server tells it: it is handed in.
+    pub fn is_foreign(&self) -> bool {
+        self.labels == FOREIGN
+    }
+
     /// Whether a scope can name a label.
     pub fn has_label(&self, label: &str) -> bool {
         self.labels.contains(&label) || (self.is_of_statements() && label.starts_with("tag:"))

@@ -3,6 +3,7 @@
 //! Does not know a server; everything here works offline.
 
 pub mod app_pool;
+pub mod attestation;
 pub mod diagnose;
 mod document;
 mod index_lint;
@@ -25,6 +26,7 @@ mod union;
 mod validate;
 mod validate_index;
 mod validate_index_shape;
+mod validate_over;
 mod validate_policy;
 mod validate_rule;
 mod validate_target;
@@ -38,6 +40,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use app_pool::AppPool;
+pub use attestation::Attestation;
 pub use diagnose::{Diagnostic, Diagnostics, Severity, Style};
 pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, IndexPlan, Nulls};
 pub use load::{Loaded, Source, load, parse};
@@ -93,6 +96,9 @@ pub struct PlanFile {
     /// Findings that are known and accepted until a day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutes: Vec<Mute>,
+    /// What people vouch for, because no server can tell it: that a restore was tried, and how long it took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
 }
 
 /// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.

@@ -14,8 +14,18 @@ use super::{Millis, Origin, scalars};
 pub struct Rule {
     /// Name of the rule in findings.
     pub id: String,
-    /// What is measured: `replica.visible_lag`.
+    /// What is measured: `replica.visible_lag`; a rule with `attest` has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metric: String,
+    /// Attestation that must be there: `restore_drill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attest: Option<String>,
+    /// How old the attestation may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Millis>,
+    /// What the attested figure must be: `<= 30m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Threshold>,
     /// Nodes the rule is for, by label: `{ role: replica }`; omitted: all.
     #[serde(
         default,
@@ -45,6 +55,15 @@ pub struct Rule {
     /// How many of the last samples must pass the threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Samples>,
+    /// The stretch of time that the figure is of, of a metric that is made of several samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Millis>,
+    /// How many blocks must have been asked for within it, for a share of them to say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_volume: Option<Volume>,
+    /// What a figure that cannot be measured counts as; omitted: as `defaults` say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unknown: Option<OnUnknown>,
     /// Other thresholds for some nodes; the most specific one counts.
     #[serde(default, rename = "override", skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
@@ -65,7 +84,18 @@ pub enum Level {
     Critical,
 }
 
+/// The metric of rules with `attest`.
+pub const ATTESTATION: &str = "attestation.state";
+
 impl Rule {
+    /// The metric that it is held against.
+    pub fn metric_name(&self) -> &str {
+        match self.attest {
+            Some(_) => ATTESTATION,
+            None => &self.metric,
+        }
+    }
+
     /// Makes a rule that no file gives, without a threshold yet.
     pub fn new(id: &str, metric: &str) -> Self {
         Self {
@@ -79,6 +109,12 @@ impl Rule {
             clear: None,
             lasting: None,
             samples: None,
+            attest: None,
+            max_age: None,
+            value: None,
+            window: None,
+            min_volume: None,
+            on_unknown: None,
             overrides: Vec::new(),
             origin: Origin::default(),
         }
@@ -95,6 +131,56 @@ pub struct Samples {
     /// How many are looked at.
     #[schemars(range(min = 1))]
     pub of: u32,
+}
+
+/// A number of blocks: `10000 blocks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Volume(pub u64);
+
+const VOLUME_WANTED: &str = "write a number of blocks: `10000 blocks`";
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} blocks", self.0)
+    }
+}
+
+impl std::str::FromStr for Volume {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().strip_suffix("blocks").map(str::trim_end);
+        number
+            .and_then(|number| number.parse().ok())
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a volume; {VOLUME_WANTED}"))
+    }
+}
+
+impl Serialize for Volume {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Volume {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalars::from_text(deserializer, "no unit", VOLUME_WANTED)
+    }
+}
+
+impl JsonSchema for Volume {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Volume".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^\\s*[0-9]+\\s*blocks\\s*$",
+            "description": "A number of blocks: 10000 blocks"
+        })
+    }
 }
 
 /// Other thresholds for nodes with certain labels.
@@ -168,6 +254,15 @@ pub struct Threshold {
     pub unit: Unit,
 }
 
+/// A number and its unit, `24m`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantity {
+    /// The number as it was written.
+    pub number: f64,
+    /// Its unit.
+    pub unit: Unit,
+}
+
 /// How a value is compared with a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
@@ -215,13 +310,33 @@ const UNITS: [(&str, Unit, f64); 14] = [
 const WANTED: &str =
     "write a comparison, a number and a unit: \"> 100ms\", \">= 80%\", \"> 1GB\", \"> 50\"";
 
-impl Threshold {
+impl Quantity {
     /// Returns the number in the base unit: seconds, bytes, percent, or plain.
     pub fn base(&self) -> f64 {
         UNITS
             .iter()
             .find(|(_, unit, _)| *unit == self.unit)
             .map_or(self.number, |(_, _, factor)| self.number * factor)
+    }
+}
+
+impl Threshold {
+    /// Returns the number in the base unit: seconds, bytes, percent, or plain.
+    pub fn base(&self) -> f64 {
+        self.quantity().base()
+    }
+
+    /// The number with its unit.
+    pub fn quantity(&self) -> Quantity {
+        Quantity {
+            number: self.number,
+            unit: self.unit,
+        }
+    }
+
+    /// Whether it measures things of a unit.
+    pub fn is_comparable_to(&self, unit: Unit) -> bool {
+        std::mem::discriminant(&self.unit) == std::mem::discriminant(&unit)
     }
 
     /// Whether larger values are worse.
@@ -231,7 +346,7 @@ impl Threshold {
 
     /// Whether two thresholds measure the same kind of thing.
     pub fn is_comparable(&self, other: &Self) -> bool {
-        std::mem::discriminant(&self.unit) == std::mem::discriminant(&other.unit)
+        self.is_comparable_to(other.unit)
     }
 }
 
@@ -244,12 +359,19 @@ impl fmt::Display for Threshold {
             Comparison::Below => "<",
             Comparison::AtMost => "<=",
         };
+        write!(f, "{comparison} {}", self.quantity())
+    }
+}
+
+/// Displays the quantity as plan files write it: `24m`.
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.unit {
             Unit::Count => "",
             Unit::Percent => "%",
             Unit::Time(unit) | Unit::Size(unit) => unit,
         };
-        write!(f, "{comparison} {}{unit}", self.number)
+        write!(f, "{}{unit}", self.number)
     }
 }
 
@@ -269,27 +391,70 @@ impl std::str::FromStr for Threshold {
             Some((*comparison, trimmed.strip_prefix(sign)?.trim_start()))
         })
         .ok_or_else(|| format!("`{text}` has no comparison; {WANTED}"))?;
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, unit) = rest.split_at(end);
-        let number = number
-            .parse()
-            .map_err(|_| format!("`{text}` has no number; {WANTED}"))?;
-        let unit = unit.trim();
-        UNITS
-            .iter()
-            .find(|(name, _, _)| *name == unit)
-            .map(|&(_, unit, _)| Self {
-                comparison,
-                number,
-                unit,
-            })
-            .ok_or_else(|| {
-                format!(
-                    "`{unit}` in `{text}` is not a unit; use ms, s, m, h, d, %, B, kB, MB, GB, KiB, MiB or GiB"
-                )
-            })
+        let Quantity { number, unit } = quantity(rest, text, WANTED)?;
+        Ok(Self {
+            comparison,
+            number,
+            unit,
+        })
+    }
+}
+
+const QUANTITY_WANTED: &str = "write a number and a unit: `24m`, `1.5GB`, `2%`, `50`";
+
+/// Reads a number and its unit, of a text that is named in messages.
+fn quantity(rest: &str, text: &str, wanted: &str) -> Result<Quantity, String> {
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(rest.len());
+    let (number, unit) = rest.split_at(end);
+    let number = number
+        .parse()
+        .map_err(|_| format!("`{text}` has no number; {wanted}"))?;
+    let unit = unit.trim();
+    UNITS
+        .iter()
+        .find(|(name, _, _)| *name == unit)
+        .map(|&(_, unit, _)| Quantity { number, unit })
+        .ok_or_else(|| {
+            format!(
+                "`{unit}` in `{text}` is not a unit; use ms, s, m, h, d, %, B, kB, MB, GB, KiB, MiB or GiB"
+            )
+        })
+}
+
+impl std::str::FromStr for Quantity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        quantity(text.trim(), text, QUANTITY_WANTED)
+    }
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let scalars::Scalar(text) = Deserialize::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "number"],
+            "pattern": "^\\s*([0-9]+(\\.[0-9]*)?|\\.[0-9]+)\\s*(ms|s|m|h|d|%|B|kB|MB|GB|KiB|MiB|GiB)?\\s*$",
+            "description": "A number and a unit: 24m, 1.5GB, 2%, 50"
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::suggest::nearest;
 
 /// A text, number or truth value that is passed on as text: `fillfactor: 90`, `autovacuum_enabled: false`.
-pub(super) struct Scalar(String);
+pub(super) struct Scalar(pub(super) String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

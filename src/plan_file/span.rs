@@ -130,6 +130,7 @@ impl<'de> Deserialize<'de> for Millis {
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            ms if ms > 86_400_000 && ms % 86_400_000 == 0 => write!(f, "{}d", ms / 86_400_000),
             ms if ms != 0 && ms % 3_600_000 == 0 => write!(f, "{}h", ms / 3_600_000),
             ms if ms != 0 && ms % 60_000 == 0 => write!(f, "{}m", ms / 60_000),
             ms if ms != 0 && ms % 1_000 == 0 => write!(f, "{}s", ms / 1_000),
@@ -154,10 +155,11 @@ impl std::str::FromStr for Millis {
             "s" => 1_000,
             "m" | "min" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             "" => return Err(format!("`{text}` has no unit; {wanted}")),
             other => {
                 return Err(format!(
-                    "`{other}` in `{text}` is not one of ms, s, m, h; {wanted}"
+                    "`{other}` in `{text}` is not one of ms, s, m, h, d; {wanted}"
                 ));
             }
         };
@@ -176,8 +178,8 @@ impl JsonSchema for Millis {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^\\s*[0-9]+\\s*(ms|s|m|min|h)\\s*$",
-            "description": "A length of clock time: 100ms, 60s, 2m, 1h"
+            "pattern": "^\\s*[0-9]+\\s*(ms|s|m|min|h|d)\\s*$",
+            "description": "A length of clock time: 100ms, 60s, 2m, 1h, 7d"
         })
     }
 }

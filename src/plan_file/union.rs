@@ -89,6 +89,7 @@ impl Union {
         self.plan.indexes.extend(plan.indexes);
         self.plan.rules.extend(plan.rules);
         self.plan.mutes.extend(plan.mutes);
+        self.plan.attestations.extend(plan.attestations);
     }
 
     /// Returns the united plan and where each of its indexes is named.

@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::diagnose::Diagnostic;
 use super::document::Document;
 use super::position::{Path, Step};
-use super::{LockBudget, validate_index, validate_policy, validate_rule, validate_target};
+use super::{
+    LockBudget, attestation, validate_index, validate_policy, validate_rule, validate_target,
+};
 
 /// One entry of a plan file, for the checks.
 pub(super) struct Entry<'a> {
@@ -61,6 +63,14 @@ impl<'a> Entry<'a> {
     /// Makes an error at a key itself.
     pub(super) fn key_error(&self, key: &str, message: impl AsRef<str>, label: &str) -> Diagnostic {
         Diagnostic::error(message).spot(self.document.spot_key(&self.path.key(key), label))
+    }
+
+    /// Makes an error for a key that is not there.
+    pub(super) fn missing(&self, key: &str) -> Diagnostic {
+        self.own_error(
+            format!("`{key}` is missing in `{}`", self.path),
+            &format!("no `{key}` in this entry"),
+        )
     }
 
     /// Makes an error at the first line of the entry.
@@ -123,6 +133,10 @@ pub(super) fn document(
     }
     for (mute, entry) in document.plan.mutes.iter().zip(root.elements("mutes")) {
         validate_rule::mute(&entry, mute, problems);
+    }
+    let attestations = &document.plan.attestations;
+    for (one, entry) in attestations.iter().zip(root.elements("attestations")) {
+        attestation::validate(&entry, one, problems);
     }
     open
 }

@@ -8,6 +8,7 @@ use super::mute::Mute;
 use super::rule::{Rule, Threshold};
 use super::suggest::nearest;
 use super::validate::Entry;
+use super::validate_over;
 
 /// Checks one rule.
 pub(super) fn rule(
@@ -16,10 +17,14 @@ pub(super) fn rule(
     problems: &mut Vec<Diagnostic>,
     open: &mut Vec<OpenLabel>,
 ) {
+    let held = validate_over::rule(entry, rule, problems);
     for (key, value, what) in [
         ("id", &rule.id, "an id"),
         ("metric", &rule.metric, "a metric"),
     ] {
+        if key == "metric" && !held {
+            return;
+        }
         let plain = !value.is_empty()
             && value
                 .chars()

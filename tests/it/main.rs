@@ -50,6 +50,7 @@ mod catalog;
 mod catalog_answers;
 mod catalog_detached;
 mod check;
+mod check_figures;
 mod check_replicas;
 mod common;
 mod conn;
@@ -112,6 +113,7 @@ const MODULES: &[&Module] = &[
     &budget::MODULE,
     &catalog::MODULE,
     &check::MODULE,
+    &check_figures::MODULE,
     &check_replicas::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,

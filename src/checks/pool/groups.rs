@@ -22,6 +22,8 @@ pub struct Counts {
     pub other: i64,
     /// Seconds since the state of the longest idle in transaction changed.
     pub oldest_idle_in_transaction_s: Option<f64>,
+    /// Seconds since the state of the longest idle outside of one changed.
+    pub oldest_idle_s: Option<f64>,
 }
 
 /// Sessions that share something.
@@ -126,7 +128,13 @@ impl Counts {
         self.sessions += 1;
         match one.state.as_deref() {
             Some("active") => self.active += 1,
-            Some("idle") => self.idle += 1,
+            Some("idle") => {
+                self.idle += 1;
+                if let Some(age) = one.state_s {
+                    let oldest = self.oldest_idle_s.get_or_insert(age);
+                    *oldest = oldest.max(age);
+                }
+            }
             _ if is_idle_in_transaction(one) => {
                 self.idle_in_transaction += 1;
                 if let Some(age) = one.state_s {

@@ -120,6 +120,7 @@ fn of_server(status: &Status, target: Option<&Target>, node: &Node, all: &mut Ve
         push("conn.used", &[], unknown(reason), why.clone());
         for metric in [
             "conn.idle_in_transaction_age",
+            "conn.idle_age",
             // Which roles and databases have limits is not known either.
             "conn.role_used",
             "conn.database_used",
@@ -162,6 +163,16 @@ fn of_server(status: &Status, target: Option<&Target>, node: &Node, all: &mut Ve
     };
     push(
         "conn.idle_in_transaction_age",
+        &[],
+        age,
+        "since the last statement".to_owned(),
+    );
+    let age = match &server.sessions {
+        None => unknown(Reason::NoPrivilege),
+        Some(sessions) => Reading::Value(sessions.all.oldest_idle_s.unwrap_or(0.0)),
+    };
+    push(
+        "conn.idle_age",
         &[],
         age,
         "since the last statement".to_owned(),

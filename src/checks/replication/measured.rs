@@ -89,6 +89,17 @@ fn of_node(target: &str, node: &Node, stand_in: bool, all: &mut Vec<Measured>) {
             let left = value(slot.time_to_loss_s);
             add("slot.time_to_loss", &labels, left, "rate of WAL now", None);
         }
+        let unused = if slot.active {
+            Known::Value(0.0)
+        } else {
+            slot.inactive_s
+        };
+        let basis = if slot.active {
+            "in use"
+        } else {
+            "inactive_since"
+        };
+        add("slot.inactive_age", &labels, value(unused), basis, None);
         add(
             "slot.wal_status",
             &labels,

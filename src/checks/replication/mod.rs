@@ -8,6 +8,7 @@ pub mod lag;
 mod matching;
 pub mod measured;
 pub mod node;
+mod raws;
 pub mod slots;
 pub mod state;
 pub mod sync_names;
@@ -17,4 +18,5 @@ pub mod tree;
 mod tests;
 
 pub use measured::measured;
+pub use raws::raws;
 pub use tree::{Tree, tree};

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Status;
+use super::kept::Kept;
 use crate::checks::judge::Labels;
 use crate::plan_file::Millis;
 use crate::plan_file::rule::{Defaults, Samples};
@@ -22,6 +23,8 @@ const MOST_SAMPLES: usize = 1_000;
 pub struct Memory {
     version: u32,
     series: BTreeMap<String, Series>,
+    #[serde(default)]
+    pub(super) kept: Kept,
 }
 
 impl Default for Memory {
@@ -29,6 +32,7 @@ impl Default for Memory {
         Self {
             version: VERSION,
             series: BTreeMap::new(),
+            kept: Kept::default(),
         }
     }
 }
@@ -222,12 +226,12 @@ fn longest_gap(every: Millis) -> TimeDelta {
     milliseconds(every.0.saturating_mul(2))
 }
 
-fn milliseconds(number: u64) -> TimeDelta {
+pub(super) fn milliseconds(number: u64) -> TimeDelta {
     TimeDelta::try_milliseconds(i64::try_from(number).unwrap_or(i64::MAX)).unwrap_or(TimeDelta::MAX)
 }
 
 /// What tells one thing from another; the text of a statement is known by its fingerprint.
-fn key(rule: &str, labels: &Labels) -> String {
+pub(super) fn key(rule: &str, labels: &Labels) -> String {
     let mut key = rule.to_owned();
     for (name, value) in labels {
         if name != "text" && !name.starts_with("tag:") {

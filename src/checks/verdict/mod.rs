@@ -3,7 +3,11 @@
 //! Pure: rules, what was measured, and what is remembered of earlier runs in; a [`Verdict`] and the new memory out.
 //! It is made once; every form of output and every exit code comes from it.
 
+mod attest;
+mod buckets;
+mod kept;
 mod memory;
+pub mod names;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +15,14 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
+pub use self::kept::{FEWEST_TIMES, Raw, Seen};
 pub use self::memory::Memory;
 use self::memory::{Confirmed, Timing};
 use super::judge::{Labels, Measured, Reading, fits, passes};
 use super::reason::Reason;
 use crate::plan_file::metric::{Metric, metric};
 use crate::plan_file::rule::{Defaults, Level, OnUnknown, Override, Rule, Samples, Threshold};
-use crate::plan_file::{Mute, Origin};
+use crate::plan_file::{Attestation, Mute, Origin, PlanFile};
 
 /// What a rule says to one thing measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,6 +86,17 @@ pub struct Gathered {
     pub measured: Vec<Measured>,
     /// What there are none of.
     pub missing: Vec<Missing>,
+    /// Looks of which figures over time are made.
+    pub raw: Vec<Raw>,
+}
+
+impl Gathered {
+    /// Takes what was gathered elsewhere, too.
+    pub fn extend(&mut self, other: Self) {
+        self.measured.extend(other.measured);
+        self.missing.extend(other.missing);
+        self.raw.extend(other.raw);
+    }
 }
 
 /// What a rule says of one thing.
@@ -177,6 +193,20 @@ pub struct Policy<'a> {
     pub defaults: Defaults,
     /// What is accepted.
     pub mutes: &'a [Mute],
+    /// What people vouch for.
+    pub attestations: &'a [Attestation],
+}
+
+impl<'a> Policy<'a> {
+    /// The policy of a plan file with these rules, which may be some of its own.
+    pub fn of(plan: &'a PlanFile, rules: &'a [Rule]) -> Self {
+        Self {
+            rules,
+            defaults: plan.defaults,
+            mutes: &plan.mutes,
+            attestations: &plan.attestations,
+        }
+    }
 }
 
 /// Holds everything gathered against every rule at an instant; `memory` takes what later runs need.
@@ -190,9 +220,12 @@ pub fn verdict(
     for one in &gathered.measured {
         by_metric.entry(one.metric).or_default().push(one);
     }
+    let windows = policy.rules.iter();
+    let windows = windows.map(|rule| (rule.metric_name(), rule.window));
+    memory.kept.take(gathered, now, kept::longest(windows));
     let mut verdict = Verdict::default();
     for rule in policy.rules {
-        let Some(metric) = metric(&rule.metric) else {
+        let Some(metric) = metric(rule.metric_name()) else {
             continue;
         };
         let holding = Holding {
@@ -202,7 +235,9 @@ pub fn verdict(
             now,
         };
         let mut any = false;
-        for measured in by_metric.get(metric.name).into_iter().flatten() {
+        let made = made(policy, rule, metric, gathered, memory, now);
+        let looked = by_metric.get(metric.name).into_iter().flatten().copied();
+        for measured in looked.chain(&made) {
             if fits(&rule.scope, &measured.labels) {
                 any = true;
                 verdict.add(holding.against(measured, memory));
@@ -240,6 +275,28 @@ pub fn verdict(
     verdict
 }
 
+/// The figures of a metric that no look alone gives.
+fn made(
+    policy: Policy<'_>,
+    rule: &Rule,
+    metric: &'static Metric,
+    gathered: &Gathered,
+    memory: &Memory,
+    now: DateTime<Utc>,
+) -> Vec<Measured> {
+    if rule.attest.is_some() {
+        return attest::held(rule, policy.attestations, now);
+    }
+    if metric.over().is_none() {
+        return Vec::new();
+    }
+    let asked = kept::Asked {
+        window: rule.window,
+        min_volume: rule.min_volume,
+    };
+    memory.kept.figures(metric, gathered, asked, now)
+}
+
 /// Whether something of which only some labels are known can be in a scope.
 fn may_fit(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
     let known = scope.iter().filter(|(key, _)| labels.contains_key(*key));
@@ -250,7 +307,8 @@ fn may_fit(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
 impl Missing {
     /// Whether it is why there is no figure of a metric.
     pub fn is_of(&self, metric: &Metric) -> bool {
-        metric.name == self.metrics || metric.name.split('.').next() == Some(self.metrics)
+        [metric.name, metric.source()].contains(&self.metrics)
+            || metric.name.split('.').next() == Some(self.metrics)
     }
 }
 
@@ -355,7 +413,11 @@ impl Holding<'_> {
     }
 
     fn unknown_as(&self) -> Status {
-        match self.policy.defaults.on_unknown {
+        match self
+            .rule
+            .on_unknown
+            .unwrap_or(self.policy.defaults.on_unknown)
+        {
             OnUnknown::Unknown => Status::Unknown,
             OnUnknown::Warn => Status::Warning,
             OnUnknown::Critical => Status::Critical,
@@ -407,7 +469,15 @@ fn accepts(mute: &Mute, rule: &Rule, labels: &Labels) -> bool {
         })
     };
     // A mute's `target` is the object that the finding is about, as well as the cluster.
-    let objects = ["target", "node", "slot", "table", "index", "pooler"];
+    let objects = [
+        "target",
+        "node",
+        "slot",
+        "table",
+        "index",
+        "pooler",
+        "attestation",
+    ];
     mute.rule == rule.id && is(&mute.target, &objects) && is(&mute.fingerprint, &["fingerprint"])
 }
 
@@ -423,7 +493,10 @@ pub fn limits(rule: &Rule, labels: &Labels) -> Limits {
         return Limits {
             warn: rule.warn,
             critical: rule.critical,
-            expect: rule.expect.clone(),
+            expect: match rule.attest {
+                Some(_) => vec![attest::FRESH.to_owned()],
+                None => rule.expect.clone(),
+            },
             from_override: None,
         };
     };

@@ -39,6 +39,7 @@ fn policy(rules: &[Rule]) -> Policy<'_> {
         rules,
         defaults: Defaults::default(),
         mutes: &[],
+        attestations: &[],
     }
 }
 
@@ -52,6 +53,7 @@ fn said(rule: &Rule, samples: &[(i64, Reading)]) -> Vec<Status> {
             let gathered = Gathered {
                 measured: vec![lag(reading.clone())],
                 missing: Vec::new(),
+                ..Gathered::default()
             };
             let verdict = verdict(policy(rules), &gathered, &mut memory, at(*seconds));
             // What is kept between runs is text.
@@ -129,6 +131,7 @@ fn an_older_run_takes_nothing_from_what_a_later_one_remembers() {
     let gathered = Gathered {
         measured: vec![lag(value(2.0))],
         missing: Vec::new(),
+        ..Gathered::default()
     };
     verdict(policy(&rules), &gathered, &mut memory, at(1_000));
     let kept = memory.clone();
@@ -180,6 +183,7 @@ fn states_are_held_against_what_is_expected() {
                 resolution: None,
             }],
             missing: Vec::new(),
+            ..Gathered::default()
         };
         verdict(policy(rules), &gathered, &mut Memory::default(), at(0)).findings[0].status
     };
@@ -205,6 +209,7 @@ fn a_threshold_finer_than_the_figure_is_not_known() {
         let gathered = Gathered {
             measured: vec![measured],
             missing: Vec::new(),
+            ..Gathered::default()
         };
         let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
         let one = &verdict.findings[0];
@@ -245,6 +250,7 @@ fn a_node_that_is_down_is_one_cause_and_the_rest_is_skipped() {
                 why: "because node.up".to_owned(),
             })
             .into(),
+        ..Gathered::default()
     };
     let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
     assert_eq!((verdict.counts.critical, verdict.counts.skipped), (1, 2));
@@ -268,6 +274,7 @@ fn a_state_of_a_node_that_may_be_missing_is_a_warning_at_most() {
                 resolution: None,
             }],
             missing: Vec::new(),
+            raw: Vec::new(),
         };
         let rules = std::slice::from_ref(&up);
         verdict(policy(rules), &gathered, &mut Memory::default(), at(0)).worst()
@@ -292,6 +299,7 @@ fn what_is_missing_is_unknown_and_what_is_not_there_is_idle() {
             reason: Reason::NoPrivilege,
             why: "no right".to_owned(),
         }],
+        ..Gathered::default()
     };
     let mut policy = policy(&rules);
     let said = |policy| verdict(policy, &gathered, &mut Memory::default(), at(0));
@@ -329,6 +337,7 @@ fn mutes_accept_a_finding_of_an_object_and_never_what_holds() {
         let gathered = Gathered {
             measured: vec![lag(value(seconds))],
             missing: Vec::new(),
+            ..Gathered::default()
         };
         verdict(policy, &gathered, &mut Memory::default(), at(0)).counts
     };
@@ -412,6 +421,7 @@ proptest! {
         let gathered = Gathered {
             measured: readings.into_iter().map(lag).collect(),
             missing: Vec::new(),
+            ..Gathered::default()
         };
         let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
         let counts = verdict.counts;

@@ -58,8 +58,7 @@ pub(super) async fn gather(
         .map(|selected| one(context, plan, wanted, selected, how))
         .buffer_unordered(AT_ONCE);
     while let Some(found) = each.next().await {
-        all.measured.extend(found.measured);
-        all.missing.extend(found.missing);
+        all.extend(found);
     }
     Ok(all)
 }
@@ -106,8 +105,7 @@ async fn one(
         primary::figures(&asked, how.most)
     );
     for part in [connections, replication] {
-        found.measured.extend(part.measured);
-        found.missing.extend(part.missing);
+        found.extend(part);
     }
     let Some(down) = down else {
         return found;
@@ -138,8 +136,8 @@ fn none(selected: &Selected, families: &[&'static str], why: &str) -> Gathered {
         why: why.to_owned(),
     });
     Gathered {
-        measured: Vec::new(),
         missing: missing.collect(),
+        ..Gathered::default()
     }
 }
 

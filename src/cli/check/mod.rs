@@ -155,11 +155,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_if_any()?;
     let rules = chosen_rules(args, &plan, context)?;
-    let policy = Policy {
-        rules: &rules,
-        defaults: plan.defaults,
-        mutes: &plan.mutes,
-    };
+    let policy = Policy::of(&plan, &rules);
     refuse_stale(args, policy, context)?;
     let targets = context.targets(&plan)?;
     let burst = args.burst.unwrap_or(Burst {

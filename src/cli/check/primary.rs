@@ -10,21 +10,23 @@ use super::gather::Wanted;
 use crate::catalog::{self, Scope, Sizes, TableScope};
 use crate::changes::inputs::Inputs;
 use crate::changes::{indexes, retention, survey};
+use crate::checks;
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::measure::{self, labels};
 use crate::checks::queries::report;
 use crate::checks::reason::Reason;
-use crate::checks::verdict::{Gathered, Missing};
+use crate::checks::verdict::{Gathered, Missing, Raw, Seen};
 use crate::cli::change::{Breadth, Depth, read_indexes};
 use crate::cli::context::{Context, Selected};
 use crate::cli::queries;
 use crate::conn::failure::{describe_error, server_error_in};
+use crate::conn::target::Node;
 use crate::conn::{Purpose, Session, begin_read, connect};
 use crate::failure::is_exhausted;
 use crate::plan_file::PlanFile;
-use crate::sample::health;
 use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
 use crate::sample::statements::unavailable::{self, ReadError};
+use crate::sample::{health, vitals};
 
 /// Metrics of statements that are read from the server, not from stored readings.
 const LIVE: &[&str] = &[
@@ -39,6 +41,8 @@ const LIVE: &[&str] = &[
 /// What is read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
+    /// First, while dbops itself has nothing else to do: it times round trips.
+    Vitals,
     Health,
     Partitions,
     Indexes,
@@ -48,7 +52,8 @@ enum Family {
     Statements,
 }
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
+    Family::Vitals,
     Family::Health,
     Family::Partitions,
     Family::Indexes,
@@ -61,6 +66,7 @@ impl Family {
     /// The metrics that it gives, or their families.
     fn metrics(self) -> &'static [&'static str] {
         match self {
+            Self::Vitals => &["cache", "db", "disk", "xmin", "prepared"],
             Self::Health => &["xid", "mxid", "database", "wal", "archive"],
             Self::Partitions => &["partition"],
             Self::Indexes => &["index"],
@@ -72,6 +78,7 @@ impl Family {
 
     async fn read(self, asked: &Asked<'_>, session: &mut Session) -> anyhow::Result<Gathered> {
         match self {
+            Self::Vitals => asked.vitals(session).await,
             Self::Health => asked.health(session).await,
             Self::Partitions => asked.partitions(session).await,
             Self::Indexes => asked.indexes(session).await,
@@ -160,8 +167,7 @@ pub(super) async fn figures(asked: &Asked<'_>, most: Duration) -> (Gathered, Opt
         } else {
             match timeout_at(deadline, family.read(asked, &mut session)).await {
                 Ok(Ok(part)) => {
-                    found.measured.extend(part.measured);
-                    found.missing.extend(part.missing);
+                    found.extend(part);
                     continue;
                 }
                 Ok(Err(error)) => (reason_of(&error), describe_error(&error)),
@@ -192,6 +198,43 @@ fn reason_of(error: &anyhow::Error) -> Reason {
 }
 
 impl Asked<'_> {
+    async fn vitals(&self, session: &mut Session) -> anyhow::Result<Gathered> {
+        let wanted = self.wanted;
+        let machine = if self
+            .context
+            .resolved(self.selected, Node::Primary)?
+            .is_local()
+        {
+            vitals::Machine::This
+        } else {
+            vitals::Machine::Other
+        };
+        let times = if wanted.has("db") {
+            Some(vitals::round_trips(session).await?)
+        } else {
+            None
+        };
+        let version = session.server_version_num();
+        let tx = begin_read(session).await?;
+        let asked = vitals::Wanted {
+            cache: wanted.has("cache"),
+            disk: wanted.has("disk"),
+            holders: wanted.has("xmin"),
+            prepared: wanted.has("prepared"),
+        };
+        let read = vitals::read(&tx, version, asked, machine).await?;
+        tx.commit()
+            .await
+            .context("ending the reading transaction")?;
+        let mut found = checks::vitals::vitals(self.node, &read);
+        found.raw.extend(times.map(|times| Raw {
+            metric: "db.probe_p95",
+            labels: Arc::clone(self.node),
+            seen: Seen::Times(times),
+        }));
+        Ok(found)
+    }
+
     async fn health(&self, session: &mut Session) -> anyhow::Result<Gathered> {
         let wanted = self.wanted;
         let version = session.server_version_num();
@@ -215,7 +258,7 @@ impl Asked<'_> {
         measured.retain(|one| wanted.has(one.metric));
         Ok(Gathered {
             measured,
-            missing: Vec::new(),
+            ..Gathered::default()
         })
     }
 
@@ -259,6 +302,7 @@ impl Asked<'_> {
                     why: format!("there is no partitioned table {}", policy.table),
                 })
                 .collect(),
+            ..Gathered::default()
         })
     }
 
@@ -269,7 +313,7 @@ impl Asked<'_> {
         let database = &read.catalog.server.database;
         Ok(Gathered {
             measured: measure::indexes(&self.selected.name, database, &all),
-            missing: Vec::new(),
+            ..Gathered::default()
         })
     }
 
@@ -287,7 +331,7 @@ impl Asked<'_> {
                     &report::life(&snapshot),
                     self.wanted.rules,
                 ),
-                missing: Vec::new(),
+                ..Gathered::default()
             }),
             Err(ReadError::Unavailable(why)) => {
                 let reason = match why.reason {
@@ -305,7 +349,7 @@ impl Asked<'_> {
         match found {
             Ok(measured) => Gathered {
                 measured,
-                missing: Vec::new(),
+                ..Gathered::default()
             },
             Err((reason, why)) => self.none(&[metric], reason, &why),
         }
@@ -320,8 +364,8 @@ impl Asked<'_> {
             why: why.to_owned(),
         });
         Gathered {
-            measured: Vec::new(),
             missing: missing.collect(),
+            ..Gathered::default()
         }
     }
 }

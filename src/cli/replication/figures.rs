@@ -8,7 +8,7 @@ use crate::checks::judge::{Measured, Reading};
 use crate::checks::known::Known;
 use crate::checks::measure::labels;
 use crate::checks::reason::Reason;
-use crate::checks::replication::{Tree, measured, tree};
+use crate::checks::replication::{Tree, measured, raws, tree};
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::asking::NodeArgs;
 use crate::cli::context::{Context, Selected};
@@ -91,7 +91,8 @@ fn asked_places(
 fn taken(target: &str, replicas: &[&str], tree: &Tree) -> Gathered {
     let mut found = Gathered {
         measured: measured(target, tree),
-        missing: Vec::new(),
+        raw: raws(target, tree),
+        ..Gathered::default()
     };
     for node in tree.nodes.iter().filter(|node| node.declared) {
         let is_replica = replicas.contains(&node.name.as_str());

@@ -110,6 +110,10 @@ fn about(finding: &Finding) -> String {
         "table",
         "index",
         "slot",
+        "directory",
+        "holder",
+        "service",
+        "attestation",
         "fingerprint",
     ];
     let statement = finding.metric.is_of_statements();
@@ -121,6 +125,8 @@ fn about(finding: &Finding) -> String {
         .collect();
     if rest.is_empty() {
         target
+    } else if target.is_empty() {
+        rest.join(" ")
     } else {
         format!("{target}: {}", rest.join(" "))
     }
@@ -156,7 +162,8 @@ fn one_line(text: &str) -> String {
 
 /// What to do about something that is not known.
 fn fix(finding: &Finding) -> Option<&'static str> {
-    finding.doubt.as_ref().map(|doubt| doubt.reason.fix())
+    let doubt = finding.doubt.as_ref();
+    doubt.map(|doubt| crate::checks::fixes::fix(finding.metric, doubt.reason))
 }
 
 /// Rules that nothing was measured for, in one line; such a rule may be right, or have a scope that fits nothing.

@@ -74,6 +74,7 @@ fn report() -> Report {
             reason: Reason::NoPrivilege,
             why: "no <right> | \u{7}".to_owned(),
         }],
+        ..Gathered::default()
     };
     let mutes = [Mute {
         rule: "used".to_owned(),
@@ -87,6 +88,7 @@ fn report() -> Report {
         rules: &rules,
         defaults: Defaults::default(),
         mutes: &mutes,
+        attestations: &[],
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let verdict = verdict(policy, &gathered, &mut Memory::default(), at);

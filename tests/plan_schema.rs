@@ -91,6 +91,9 @@ fn without_origins(mut plan: PlanFile) -> PlanFile {
     plan.mutes
         .iter_mut()
         .for_each(|mute| mute.origin = Origin::default());
+    if let Some(stages) = &mut plan.stages {
+        stages.origin = Origin::default();
+    }
     plan.attestations
         .iter_mut()
         .for_each(|one| one.origin = Origin::default());

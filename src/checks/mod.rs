@@ -3,6 +3,7 @@
 pub mod advise;
 pub mod doctor;
 pub mod fixes;
+pub mod input;
 pub mod judge;
 pub mod known;
 pub mod measure;
@@ -11,5 +12,6 @@ pub mod pool;
 pub mod queries;
 pub mod reason;
 pub mod replication;
+pub mod snapshot;
 pub mod verdict;
 pub mod vitals;

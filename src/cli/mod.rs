@@ -64,7 +64,8 @@ enum Command {
     /// Show who takes the connections, and what is left of them
     Pool(pool::Group),
     /// Hold everything that is measured against the rules of the plan files: one verdict
-    Check(check::Args),
+    Check(Box<check::Args>),
+    Snapshot(check::snapshot::Args),
     /// Show replicas with their real lag, slots, and wait until replicas have caught up
     Replication(replication::Group),
     /// Show what ensure and indexes apply would do
@@ -127,7 +128,8 @@ pub fn main() -> ExitCode {
         Command::Indexes(group) => indexes::run(group, &context),
         Command::Queries(group) => queries::run(*group, &context),
         Command::Pool(group) => pool::run(group, &context),
-        Command::Check(args) => check::run(args, &context),
+        Command::Check(args) => check::run(*args, &context),
+        Command::Snapshot(args) => check::snapshot::run(args, &context),
         Command::Replication(group) => replication::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),

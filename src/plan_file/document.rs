@@ -91,6 +91,7 @@ impl Document {
                     "rules",
                     "mutes",
                     "attestations",
+                    "stages",
                 ] {
                     if entries.get(key).is_some_and(Value::is_null) {
                         entries.remove(key);
@@ -202,6 +203,10 @@ impl Document {
         }
         for (attestation, origin) in self.plan.attestations.iter_mut().zip(attestations) {
             attestation.origin = origin;
+        }
+        let stages = self.key_origin(&root.key("stages"));
+        if let Some(section) = &mut self.plan.stages {
+            section.origin = stages;
         }
         for (name, origin) in targets {
             if let Some(target) = self.plan.targets.get_mut(&name) {

@@ -20,6 +20,7 @@ pub mod rule;
 mod scalars;
 mod schema;
 pub mod span;
+pub mod stages;
 mod suggest;
 pub mod target;
 mod union;
@@ -29,6 +30,7 @@ mod validate_index_shape;
 mod validate_over;
 mod validate_policy;
 mod validate_rule;
+mod validate_stages;
 mod validate_target;
 mod within;
 mod words;
@@ -49,6 +51,7 @@ pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
 pub use rule::{Defaults, Rule, Threshold};
 pub use schema::json_schema;
 pub use span::{CalendarSpan, Millis, SpanUnit};
+pub use stages::Stages;
 pub use target::{Target, TargetNode};
 
 /// Where an entry stands: path as given, line and column from 1.
@@ -99,6 +102,9 @@ pub struct PlanFile {
     /// What people vouch for, because no server can tell it: that a restore was tried, and how long it took.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attestations: Vec<Attestation>,
+    /// Stages of growth: which one a system is in, and when the next is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
 }
 
 /// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.

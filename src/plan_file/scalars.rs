@@ -59,6 +59,11 @@ impl Visitor<'_> for ScalarVisitor {
     }
 }
 
+/// Reads a scalar as text.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Scalar::deserialize(deserializer).map(|Scalar(text)| text)
+}
+
 /// Reads a mapping of scalars.
 pub(super) fn map<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -15,6 +15,7 @@ pub(super) struct Union {
     plan: PlanFile,
     lock_budget: Option<Spot>,
     defaults: Option<Spot>,
+    stages: Option<Spot>,
     /// Where each index of the plan is named.
     indexes: Vec<Spot>,
     /// Labels of rules that some replica must bring.
@@ -57,6 +58,22 @@ impl Union {
                 None => {
                     self.defaults = Some(spot);
                     self.plan.defaults = document.plan.defaults;
+                }
+            }
+        }
+        let stages = root.key("stages");
+        if document.has(&stages) {
+            let spot = document.spot_key(&stages, "given again here");
+            match &self.stages {
+                Some(first) => problems.push(
+                    Diagnostic::error("`stages` is given in two plan files")
+                        .spot(spot)
+                        .spot(first.relabelled("given here first"))
+                        .help("keep one of the two"),
+                ),
+                None => {
+                    self.stages = Some(spot);
+                    self.plan.stages = document.plan.stages.take();
                 }
             }
         }

@@ -6,7 +6,8 @@ use super::diagnose::Diagnostic;
 use super::document::Document;
 use super::position::{Path, Step};
 use super::{
-    LockBudget, attestation, validate_index, validate_policy, validate_rule, validate_target,
+    LockBudget, attestation, validate_index, validate_policy, validate_rule, validate_stages,
+    validate_target,
 };
 
 /// One entry of a plan file, for the checks.
@@ -137,6 +138,9 @@ pub(super) fn document(
     let attestations = &document.plan.attestations;
     for (one, entry) in attestations.iter().zip(root.elements("attestations")) {
         attestation::validate(&entry, one, problems);
+    }
+    if let Some(stages) = &document.plan.stages {
+        validate_stages::stages(&root.below("stages"), stages, problems);
     }
     open
 }

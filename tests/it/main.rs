@@ -52,6 +52,7 @@ mod catalog_detached;
 mod check;
 mod check_figures;
 mod check_replicas;
+mod check_saved;
 mod common;
 mod conn;
 mod conn_pooler;
@@ -115,6 +116,7 @@ const MODULES: &[&Module] = &[
     &check::MODULE,
     &check_figures::MODULE,
     &check_replicas::MODULE,
+    &check_saved::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,
     &conn::MODULE,

@@ -26,6 +26,14 @@ impl Bucket {
         self.begin() + TimeDelta::try_seconds(self.1).unwrap_or_default()
     }
 
+    pub(super) fn low(self) -> f64 {
+        self.2
+    }
+
+    pub(super) fn high(self) -> f64 {
+        self.3
+    }
+
     fn join(&mut self, other: Self) {
         self.2 = self.2.min(other.2);
         self.3 = self.3.max(other.3);
@@ -75,6 +83,11 @@ impl Buckets {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The stretches, the newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = Bucket> {
+        self.0.iter().rev().copied()
     }
 
     /// The greatest level of those that end after an instant, of how many looks, and since when.

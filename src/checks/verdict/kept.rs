@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::buckets::Buckets;
@@ -25,10 +26,9 @@ const MOST_TIMES: usize = 400;
 pub const FEWEST_TIMES: usize = 20;
 
 /// A look at something that says little by itself: a figure is made of several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Raw {
     /// The metric that is made of it.
-    #[serde(with = "super::names")]
     pub metric: &'static str,
     /// What was looked at.
     pub labels: Arc<Labels>,
@@ -37,7 +37,7 @@ pub struct Raw {
 }
 
 /// What was seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
     /// Counters that only grow.
@@ -151,6 +151,12 @@ impl Kept {
             all.forget(oldest, now);
             !all.is_empty()
         });
+    }
+
+    /// Remembers a level by a key of the caller's.
+    pub(super) fn note(&mut self, key: &str, now: DateTime<Utc>, level: f64) {
+        let all = self.levels.entry(key.to_owned()).or_default();
+        all.push(now, level);
     }
 
     /// The figures of a metric for everything that was looked at now.

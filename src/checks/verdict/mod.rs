@@ -5,9 +5,11 @@
 
 mod attest;
 mod buckets;
+mod gathered;
 mod kept;
 mod memory;
 pub mod names;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +17,18 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
+pub use self::gathered::{Gathered, Missing};
 pub use self::kept::{FEWEST_TIMES, Raw, Seen};
 pub use self::memory::Memory;
 use self::memory::{Confirmed, Timing};
+pub use self::stages::{
+    Advice, Figure as StageFigure, Next, Seen as SignalSeen, SignalState, Stage,
+};
 use super::judge::{Labels, Measured, Reading, fits, passes};
 use super::reason::Reason;
 use crate::plan_file::metric::{Metric, metric};
 use crate::plan_file::rule::{Defaults, Level, OnUnknown, Override, Rule, Samples, Threshold};
-use crate::plan_file::{Attestation, Mute, Origin, PlanFile};
+use crate::plan_file::{Attestation, Millis, Mute, Origin, PlanFile, Stages};
 
 /// What a rule says to one thing measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,39 +69,6 @@ impl Status {
             Self::Unknown => "unknown",
             Self::Critical => "critical",
         }
-    }
-}
-
-/// Something that could not be measured at all on a target or one of its nodes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Missing {
-    /// The metrics meant: a family (`query`), or one by its whole name.
-    pub metrics: &'static str,
-    /// Where: `target`, perhaps `node`.
-    pub labels: Arc<Labels>,
-    /// Why, for programs.
-    pub reason: Reason,
-    /// Why, for people.
-    pub why: String,
-}
-
-/// Everything that was measured, and what could not be.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Gathered {
-    /// The figures.
-    pub measured: Vec<Measured>,
-    /// What there are none of.
-    pub missing: Vec<Missing>,
-    /// Looks of which figures over time are made.
-    pub raw: Vec<Raw>,
-}
-
-impl Gathered {
-    /// Takes what was gathered elsewhere, too.
-    pub fn extend(&mut self, other: Self) {
-        self.measured.extend(other.measured);
-        self.missing.extend(other.missing);
-        self.raw.extend(other.raw);
     }
 }
 
@@ -182,6 +155,8 @@ pub struct Verdict {
     pub idle: Vec<String>,
     /// What was measured and no rule looks at, by metric.
     pub uncovered: BTreeMap<&'static str, usize>,
+    /// How far each target has grown: advice, which no status comes from.
+    pub stages: Vec<Advice>,
 }
 
 /// What a verdict is made of beside the figures.
@@ -195,6 +170,8 @@ pub struct Policy<'a> {
     pub mutes: &'a [Mute],
     /// What people vouch for.
     pub attestations: &'a [Attestation],
+    /// Stages of growth.
+    pub stages: Option<&'a Stages>,
 }
 
 impl<'a> Policy<'a> {
@@ -205,6 +182,7 @@ impl<'a> Policy<'a> {
             defaults: plan.defaults,
             mutes: &plan.mutes,
             attestations: &plan.attestations,
+            stages: plan.stages.as_ref(),
         }
     }
 }
@@ -222,7 +200,13 @@ pub fn verdict(
     }
     let windows = policy.rules.iter();
     let windows = windows.map(|rule| (rule.metric_name(), rule.window));
-    memory.kept.take(gathered, now, kept::longest(windows));
+    // A day more than a signal lasts, because peaks are those of days.
+    let signals = policy.stages.map_or(Millis(0), |stages| {
+        Millis(stages.longest().0.saturating_add(86_400_000))
+    });
+    memory
+        .kept
+        .take(gathered, now, kept::longest(windows).max(signals));
     let mut verdict = Verdict::default();
     for rule in policy.rules {
         let Some(metric) = metric(rule.metric_name()) else {
@@ -267,6 +251,10 @@ pub fn verdict(
             verdict.uncovered.insert(metric.name, bare);
         }
     }
+    if let Some(stages) = policy.stages {
+        let every = policy.defaults.every;
+        verdict.stages = stages::advise(stages, gathered, &mut memory.kept, every, now);
+    }
     memory.forget(now, policy.defaults);
     verdict.findings.sort_by(|a, b| {
         let rank = |one: &Finding| (one.mute.is_some(), std::cmp::Reverse(one.status));
@@ -302,14 +290,6 @@ fn may_fit(scope: &BTreeMap<String, String>, labels: &Labels) -> bool {
     let known = scope.iter().filter(|(key, _)| labels.contains_key(*key));
     let known = known.map(|(key, value)| (key.clone(), value.clone()));
     fits(&known.collect(), labels)
-}
-
-impl Missing {
-    /// Whether it is why there is no figure of a metric.
-    pub fn is_of(&self, metric: &Metric) -> bool {
-        [metric.name, metric.source()].contains(&self.metrics)
-            || metric.name.split('.').next() == Some(self.metrics)
-    }
 }
 
 impl Verdict {

@@ -40,6 +40,7 @@ fn policy(rules: &[Rule]) -> Policy<'_> {
         defaults: Defaults::default(),
         mutes: &[],
         attestations: &[],
+        stages: None,
     }
 }
 

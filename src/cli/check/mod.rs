@@ -3,22 +3,26 @@
 mod gather;
 mod primary;
 mod rules;
+mod saved;
+pub(super) mod snapshot;
 mod state;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
 use super::context::{Context, clock};
 use super::new_file;
 use super::ui::{Loudness, width};
+use crate::checks::input::Handed;
 use crate::checks::verdict::{Memory, Policy, Status, Verdict, stale, verdict};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::rule::Rule;
-use crate::plan_file::{Millis, PlanFile};
+use crate::plan_file::{Millis, PlanFile, Stages};
 use crate::render::check::{self as render, Report};
 
 /// How to print.
@@ -116,9 +120,28 @@ pub(super) struct Args {
     /// Write nothing at all: lag of replicas is what the servers show, not that of a small commit (a logical message)
     #[arg(long)]
     no_probe: bool,
+    /// Take figures that no server tells from this file, dbops.input/1
+    #[arg(long, value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// Judge what `dbops snapshot` saved, as of then; several files are looks one after the other
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "burst", "no_probe", "timeout"])]
+    from: Vec<PathBuf>,
+    /// What it counts as that the next stage of growth is due
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    stages: StagesAs,
     /// Give up on a target after this long
     #[arg(long, value_name = "TIME", default_value = "15s")]
     timeout: Millis,
+}
+
+/// What it counts as that the next stage of growth is due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum StagesAs {
+    /// As advice
+    #[default]
+    Advice,
+    /// As a failure
+    Fail,
 }
 
 /// How often, and how far apart.
@@ -126,6 +149,13 @@ pub(super) struct Args {
 struct Burst {
     times: u32,
     apart: Millis,
+}
+
+impl Burst {
+    const ONCE: Self = Self {
+        times: 1,
+        apart: Millis(0),
+    };
 }
 
 fn burst(text: &str) -> Result<Burst, String> {
@@ -156,39 +186,16 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = context.plan_if_any()?;
     let rules = chosen_rules(args, &plan, context)?;
     let policy = Policy::of(&plan, &rules);
-    refuse_stale(args, policy, context)?;
-    let targets = context.targets(&plan)?;
-    let burst = args.burst.unwrap_or(Burst {
-        times: 1,
-        apart: Millis(0),
-    });
-    let mut memory = Memory::default();
-    let mut last = None;
-    for at in 0..burst.times {
-        if at > 0 {
-            std::thread::sleep(Duration::from_millis(burst.apart.0));
-        }
-        let gathered = context.block_on(gather::gather(
-            context,
-            &plan,
-            &rules,
-            &targets,
-            gather::How {
-                most: Duration::from_millis(args.timeout.0),
-                probe: !args.no_probe,
-            },
-        ))?;
-        // The moment of the sample, not of the start: a burst lasts. With a file it is told while the file is held, so
-        // that of two runs the one that comes second is the later one.
-        let judged = |memory: &mut Memory| {
-            let now = context.as_of().unwrap_or_else(clock);
-            (verdict(policy, &gathered, memory, now), now)
-        };
-        last = Some(match &args.state {
-            Some(path) => state::with(path, context, judged)?,
-            None => judged(&mut memory),
-        });
-    }
+    let handed = saved::handed(&args.input)?;
+    let Looked { last, targets } = if args.from.is_empty() {
+        refuse_stale(args, policy, context.now(), context)?;
+        looked(args, context, &plan, policy, &handed)?
+    } else {
+        let looks = saved::looks(&args.from, policy, &handed, context)?;
+        let at = looks.at();
+        refuse_stale(args, policy, at, context)?;
+        looks.judged(policy)
+    };
     let Some((verdict, at)) = last else {
         return Ok(Exit::Done);
     };
@@ -199,7 +206,7 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let report = Report {
         status,
-        targets: targets.iter().map(|target| target.name.clone()).collect(),
+        targets,
         at,
         verdict,
         exit_code: exit.code(),
@@ -209,6 +216,66 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     }
     context.ui.result(&shown(args, &report, context)?)?;
     Ok(exit)
+}
+
+/// The last of the looks, and the targets.
+struct Looked {
+    last: Option<(Verdict, DateTime<Utc>)>,
+    targets: Vec<String>,
+}
+
+/// Measures, as often as asked, and judges each time.
+fn looked(
+    args: &Args,
+    context: &Context,
+    plan: &PlanFile,
+    policy: Policy<'_>,
+    handed: &[Handed],
+) -> anyhow::Result<Looked> {
+    let targets = context.targets(plan)?;
+    let names: Vec<String> = targets.iter().map(|one| one.name.clone()).collect();
+    let burst = args.burst.unwrap_or(Burst::ONCE);
+    let asked = asked(plan, policy.rules);
+    let mut memory = Memory::default();
+    let mut last = None;
+    for at in 0..burst.times {
+        if at > 0 {
+            std::thread::sleep(Duration::from_millis(burst.apart.0));
+        }
+        let mut gathered = context.block_on(gather::gather(
+            context,
+            plan,
+            &asked,
+            &targets,
+            gather::How {
+                most: Duration::from_millis(args.timeout.0),
+                probe: !args.no_probe,
+            },
+        ))?;
+        // The moment of the sample, not of the start: a burst lasts. With a file it is told while the file is held, so
+        // that of two runs the one that comes second is the later one.
+        let mut judged = |memory: &mut Memory| {
+            let now = context.as_of().unwrap_or_else(clock);
+            saved::complete(&mut gathered, policy, handed, &names, now)?;
+            anyhow::Ok((verdict(policy, &gathered, memory, now), now))
+        };
+        last = Some(match &args.state {
+            Some(path) => state::with(path, context, judged)??,
+            None => judged(&mut memory)?,
+        });
+    }
+    Ok(Looked {
+        last,
+        targets: names,
+    })
+}
+
+/// The rules that are measured for, and what stages need beside them.
+fn asked(plan: &PlanFile, rules: &[Rule]) -> Vec<Rule> {
+    let mut asked = rules.to_vec();
+    let stages = plan.stages.iter().flat_map(Stages::metrics);
+    asked.extend(stages.map(|name| Rule::new(name, name)));
+    asked
 }
 
 fn shown(args: &Args, report: &Report, context: &Context) -> anyhow::Result<String> {
@@ -296,8 +363,13 @@ fn chosen_rules(args: &Args, plan: &PlanFile, context: &Context) -> anyhow::Resu
 }
 
 /// A mute that is over is an error: nothing stays accepted for ever because nobody looked.
-fn refuse_stale(args: &Args, policy: Policy<'_>, context: &Context) -> anyhow::Result<()> {
-    let mut stale = stale(policy, context.now().date_naive());
+fn refuse_stale(
+    args: &Args,
+    policy: Policy<'_>,
+    now: DateTime<Utc>,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let mut stale = stale(policy, now.date_naive());
     if !args.rules.is_empty() || !args.explain.is_empty() {
         // With some of the rules a mute may be of one that is left out.
         stale.retain(|one| one.message.contains("is over since"));
@@ -329,7 +401,8 @@ fn exit_for_ci(args: &Args, verdict: &Verdict) -> Exit {
         || (warnings > 0 && args.fail_on >= FailOn::Warning)
         || (not_known > 0 && args.fail_on >= FailOn::Unknown)
         || (counts.pending > 0 && args.pending == PendingAs::Fail)
-        || (args.require_coverage && !verdict.uncovered.is_empty());
+        || (args.require_coverage && !verdict.uncovered.is_empty())
+        || (args.stages == StagesAs::Fail && is_due(verdict));
     if broken {
         Exit::Findings
     } else if not_known > 0 {
@@ -338,6 +411,12 @@ fn exit_for_ci(args: &Args, verdict: &Verdict) -> Exit {
     } else {
         Exit::Done
     }
+}
+
+/// Whether the next stage of some target is due.
+fn is_due(verdict: &Verdict) -> bool {
+    let mut next = verdict.stages.iter().filter_map(|one| one.next.as_ref());
+    next.any(|next| next.due)
 }
 
 /// The one status that every form shows and that Nagios is told.
@@ -363,7 +442,12 @@ fn overall(args: &Args, verdict: &Verdict) -> Status {
         Status::Pending | Status::Skipped => Status::Ok,
         other => other,
     };
-    worst.max(pending).max(uncovered).max(skipped)
+    let stages = if args.stages == StagesAs::Fail && is_due(verdict) {
+        Status::Critical
+    } else {
+        Status::Ok
+    };
+    worst.max(pending).max(uncovered).max(skipped).max(stages)
 }
 
 /// The numbers of Nagios plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, about, fix, ground, idle, limits, reading, shown, sums, timing};
+use super::{Report, about, fix, ground, idle, limits, reading, shown, stages, sums, timing};
 use crate::checks::verdict::{Counts, Finding};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5c6878; --line: #d6dce4; --back: #ffffff; --ok: #3c7d4e; --warning: #a86a10; --critical: #b3402e; --unknown: #6b4fa0; --muted: #7b8694; }
 @media (prefers-color-scheme: dark) { :root { --ink: #dfe5ee; --soft: #93a0b2; --line: #37414f; --back: #161b22; --ok: #74bf88; --warning: #dba452; --critical: #ef8370; --unknown: #ab92de; --muted: #8792a2; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } p, small { color: var(--soft); }
+h1 { font-size: 1.4rem; } h2 { font-size: 1rem; } p, small { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--soft); font-weight: 600; } td.n { text-align: right; }
@@ -44,6 +44,14 @@ pub fn html(report: &Report) -> String {
     out.push_str("</tbody>\n</table>\n");
     if let Some(idle) = idle(&report.verdict) {
         let _ = writeln!(out, "<p>{}</p>", escape(&idle));
+    }
+    for advice in &report.verdict.stages {
+        let (head, lines) = stages::lines(advice);
+        let _ = writeln!(out, "<h2>{}</h2>\n<ul>", escape(&head));
+        for line in lines {
+            let _ = writeln!(out, "<li>{}</li>", escape(&line));
+        }
+        out.push_str("</ul>\n");
     }
     out.push_str("</body>\n</html>\n");
     out

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Report, fix};
 use crate::checks::judge::Reading;
-use crate::checks::verdict::{Finding, Status};
+use crate::checks::verdict::{Advice, Finding, SignalSeen, Status};
 use crate::render::json::pretty;
 
 /// The document.
@@ -32,6 +32,82 @@ pub struct CheckReport<'a> {
     idle: &'a [String],
     /// How many figures no rule looks at, by metric.
     uncovered: &'a BTreeMap<&'static str, usize>,
+    /// How far each target has grown: advice, which no status comes from.
+    stages: Vec<JsonAdvice<'a>>,
+}
+
+/// How far a target has grown.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct JsonAdvice<'a> {
+    /// The target.
+    target: &'a str,
+    /// Id of the stage that it is in; `null` where no figure is known.
+    stage: Option<&'a str>,
+    /// Name of that stage.
+    name: Option<&'a str>,
+    /// The figures by which stages are told apart.
+    figures: Vec<JsonStageFigure<'a>>,
+    /// The next stage; `null` in the last one.
+    next: Option<JsonNext<'a>>,
+}
+
+/// A figure by which stages are told apart.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct JsonStageFigure<'a> {
+    /// The metric.
+    metric: &'static str,
+    /// Its unit.
+    unit: &'static str,
+    /// The figure; `null` where it is not known.
+    value: Option<f64>,
+    /// What it rests on.
+    basis: &'a str,
+    /// Id of the stage that it lies in.
+    stage: Option<&'a str>,
+    /// Why it is not known, for programs.
+    reason: Option<&'static str>,
+}
+
+/// The next stage.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct JsonNext<'a> {
+    /// Its id.
+    stage: &'a str,
+    /// Its name.
+    name: Option<&'a str>,
+    /// What it asks for.
+    asks: &'a [String],
+    /// Whether its signals say that it is due.
+    due: bool,
+    /// `any` or `all` of the signals are needed.
+    needs: &'static str,
+    /// Its signals.
+    signals: Vec<JsonSignal<'a>>,
+}
+
+/// A signal.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct JsonSignal<'a> {
+    /// As it is written.
+    signal: &'a str,
+    /// The metric.
+    metric: &'static str,
+    /// `met`, `not-yet`, `not-met`, `unknown`.
+    state: &'static str,
+    /// Unit of the figure.
+    unit: &'static str,
+    /// The figure now; `null` where it is not known.
+    value: Option<f64>,
+    /// What it rests on.
+    basis: &'a str,
+    /// Since when it is passed without a break, RFC 3339 in UTC.
+    since: Option<String>,
+    /// Why it cannot be told, for programs.
+    reason: Option<&'static str>,
+    /// The same for people.
+    why: Option<&'a str>,
+    /// What to do about that.
+    fix: Option<&'static str>,
 }
 
 /// What a rule says of one thing.
@@ -123,7 +199,62 @@ pub fn json(report: &Report) -> String {
         findings: report.verdict.findings.iter().map(finding).collect(),
         idle: &report.verdict.idle,
         uncovered: &report.verdict.uncovered,
+        stages: report.verdict.stages.iter().map(advice).collect(),
     })
+}
+
+fn finite(reading: &Reading) -> Option<f64> {
+    match reading {
+        Reading::Value(value) => Some(*value).filter(|value| value.is_finite()),
+        _ => None,
+    }
+}
+
+fn advice(one: &Advice) -> JsonAdvice<'_> {
+    JsonAdvice {
+        target: &one.target,
+        stage: one.stage.as_ref().map(|stage| stage.id.as_str()),
+        name: one.stage.as_ref().and_then(|stage| stage.name.as_deref()),
+        figures: one
+            .figures
+            .iter()
+            .map(|figure| JsonStageFigure {
+                metric: figure.metric.name,
+                unit: figure.metric.measure.unit(),
+                value: finite(&figure.reading),
+                basis: &figure.basis,
+                stage: figure.stage.as_deref(),
+                reason: match figure.reading {
+                    Reading::Unknown { reason, .. } => Some(reason.code()),
+                    _ => None,
+                },
+            })
+            .collect(),
+        next: one.next.as_ref().map(|next| JsonNext {
+            stage: &next.stage.id,
+            name: next.stage.name.as_deref(),
+            asks: &next.stage.asks,
+            due: next.due,
+            needs: if next.any { "any" } else { "all" },
+            signals: next.signals.iter().map(signal).collect(),
+        }),
+    }
+}
+
+fn signal(one: &SignalSeen) -> JsonSignal<'_> {
+    let doubt = one.doubt.as_ref();
+    JsonSignal {
+        signal: &one.text,
+        metric: one.metric.name,
+        state: one.state.name(),
+        unit: one.metric.measure.unit(),
+        value: finite(&one.reading),
+        basis: &one.basis,
+        since: one.since.map(|since| since.to_rfc3339()),
+        reason: doubt.map(|doubt| doubt.reason.code()),
+        why: doubt.map(|doubt| doubt.why.as_str()),
+        fix: doubt.map(|doubt| crate::checks::fixes::fix(one.metric, doubt.reason)),
+    }
 }
 
 fn finding(one: &Finding) -> JsonFinding<'_> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, about, ground, idle, limits, reading, shown, sums};
+use super::{Report, about, ground, idle, limits, reading, shown, stages, sums};
 use crate::checks::verdict::Status;
 
 /// Renders what is open as a table, and the sums.
@@ -38,6 +38,13 @@ pub fn markdown(report: &Report) -> String {
     }
     if let Some(idle) = idle(&report.verdict) {
         let _ = writeln!(out, "\n{}", escape(&idle));
+    }
+    for advice in &report.verdict.stages {
+        let (head, lines) = stages::lines(advice);
+        let _ = writeln!(out, "\n{}\n", escape(&head));
+        for line in lines {
+            let _ = writeln!(out, "- {}", escape(&line));
+        }
     }
     out
 }

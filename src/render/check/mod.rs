@@ -7,6 +7,7 @@ mod junit;
 mod markdown;
 mod nagios;
 mod openmetrics;
+mod stages;
 mod table;
 
 use chrono::{DateTime, Utc};

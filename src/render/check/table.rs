@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::{Report, about, fix, ground, idle, limits, place, reading, shown, sums, timing};
+use super::{
+    Report, about, fix, ground, idle, limits, place, reading, shown, stages, sums, timing,
+};
 use crate::checks::verdict::{Finding, Status};
 use crate::render::words::plural;
 
@@ -55,6 +57,13 @@ pub fn table(report: &Report, detail: bool, width: u16) -> String {
             "no rule looks at {metric} ({})",
             plural(*number, "figure")
         );
+    }
+    for advice in &report.verdict.stages {
+        let (head, lines) = stages::lines(advice);
+        let _ = writeln!(out, "{head}");
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
+        }
     }
     let _ = writeln!(out, "{}", sums(&report.verdict.counts));
     out

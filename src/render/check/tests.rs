@@ -89,6 +89,7 @@ fn report() -> Report {
         defaults: Defaults::default(),
         mutes: &mutes,
         attestations: &[],
+        stages: None,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let verdict = verdict(policy, &gathered, &mut Memory::default(), at);

@@ -51,6 +51,7 @@ mod catalog_answers;
 mod catalog_detached;
 mod check;
 mod check_figures;
+mod check_policies;
 mod check_replicas;
 mod check_saved;
 mod common;
@@ -115,6 +116,7 @@ const MODULES: &[&Module] = &[
     &catalog::MODULE,
     &check::MODULE,
     &check_figures::MODULE,
+    &check_policies::MODULE,
     &check_replicas::MODULE,
     &check_saved::MODULE,
     &catalog_answers::MODULE,

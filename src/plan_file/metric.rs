@@ -267,7 +267,7 @@ pub const METRICS: &[Metric] = &[
         State,
         Above,
         NODE,
-        "state of a replica: streaming, catchup, …",
+        "state of a replica: streaming, catchup, paused, …",
     ),
     new(
         "replica.conflicts",

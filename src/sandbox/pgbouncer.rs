@@ -166,6 +166,20 @@ impl fmt::Debug for PgBouncer {
     }
 }
 
+/// Clients that hold a pool's connection and wait for it.
+pub struct Hold {
+    _holder: tokio_postgres::Client,
+    waiters: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for waiter in &self.waiters {
+            waiter.abort();
+        }
+    }
+}
+
 impl PgBouncer {
     /// Finds the PgBouncer program: in `PATH`, then where distributions put it.
     ///
@@ -212,6 +226,51 @@ impl PgBouncer {
             "postgresql://{SUPERUSER}{password}@127.0.0.1:{}/{database}",
             self.port
         )
+    }
+
+    /// Takes a server connection for a transaction and makes `waiting` more clients wait for one, until the value is dropped.
+    ///
+    /// # Errors
+    /// With the message of PgBouncer or of the server.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a transaction on a throw-away server that does nothing"
+    )]
+    pub async fn hold(&self, database: &str, waiting: usize) -> Result<Hold> {
+        let client = async || -> Result<tokio_postgres::Client> {
+            let mut config = tokio_postgres::Config::new();
+            config
+                .host("127.0.0.1")
+                .port(self.port)
+                .user(SUPERUSER)
+                .dbname(database);
+            if let Some(password) = &self.password {
+                config.password(password);
+            }
+            let (client, connection) = config
+                .connect(NoTls)
+                .await
+                .map_err(|error| anyhow!(describe(&error)))?;
+            tokio::spawn(connection);
+            Ok(client)
+        };
+        let holder = client().await?;
+        holder
+            .batch_execute("begin; select 1")
+            .await
+            .map_err(|error| anyhow!(describe(&error)))?;
+        let mut waiters = Vec::new();
+        for _ in 0..waiting {
+            let client = client().await?;
+            waiters.push(tokio::spawn(async move {
+                // It waits until the first one is gone.
+                let _ = client.batch_execute("select 1").await;
+            }));
+        }
+        Ok(Hold {
+            _holder: holder,
+            waiters,
+        })
     }
 
     /// Returns the address of the admin console.

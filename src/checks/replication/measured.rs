@@ -72,7 +72,16 @@ fn of_node(target: &str, node: &Node, stand_in: bool, all: &mut Vec<Measured>) {
             "positions",
             resolution,
         );
+        // It streams all the same, and shows nothing new: to a rule that is a state of its own.
+        let paused = match &node.pause {
+            Known::Value(word) if word != "not paused" => Some(Known::Value("paused".to_owned())),
+            _ => None,
+        };
         let state = node.state.map(|state| state.as_str().to_owned());
+        let state = match state {
+            Known::Value(word) if word == "streaming" => paused.unwrap_or(Known::Value(word)),
+            other => other,
+        };
         add("replica.state", &own, word(state), "", None);
     }
     for slot in node.slots.value().into_iter().flatten() {

@@ -441,3 +441,64 @@ proptest! {
 fn plain_until(all: &[Status], at: usize) -> Vec<Status> {
     all.iter().take(at).copied().collect()
 }
+
+/// `bench/run 71` runs it in a release build and holds its time against the bar.
+#[test]
+fn a_thousand_rules_over_a_hundred_targets_are_one_verdict() {
+    let metrics = [
+        "replica.visible_lag",
+        "conn.effective_used",
+        "wal.size",
+        "database.size",
+        "xid.age",
+        "conn.idle_in_transaction_age",
+        "slot.retained_bytes",
+        "pool.maxwait",
+        "index.invalid",
+        "partition.runway",
+    ];
+    let rules: Vec<Rule> = (0..1_000)
+        .map(|number| {
+            let name = metrics[number % metrics.len()];
+            let metric = metric(name).unwrap();
+            let mut rule = rule(name, Some(metric.measure.example(metric.worse)), None);
+            rule.id = format!("rule-{number}");
+            // Ten targets each: as one rule set for clusters of several kinds.
+            let kind = format!("c{}-*", number % 10);
+            rule.scope.insert("target".to_owned(), kind);
+            rule
+        })
+        .collect();
+    let mut gathered = Gathered::default();
+    for target in 0..100 {
+        let target = format!("c{}-{target}", target % 10);
+        for metric in metrics {
+            gathered.measured.push(Measured {
+                metric,
+                labels: labels(&[
+                    ("target", &target),
+                    ("node", "primary"),
+                    ("role", "primary"),
+                ]),
+                reading: Reading::Value(60.0),
+                basis: "measured".into(),
+                resolution: None,
+            });
+        }
+    }
+    let mut times = Vec::new();
+    let mut counts = Counts::default();
+    for _ in 0..9 {
+        let begin = std::time::Instant::now();
+        let verdict = verdict(policy(&rules), &gathered, &mut Memory::default(), at(0));
+        times.push(begin.elapsed());
+        counts = verdict.counts;
+    }
+    times.sort();
+    println!(
+        "1000 rules x 100 targets, {} findings: median {:.1} ms",
+        counts.ok + counts.warning,
+        times[4].as_secs_f64() * 1_000.0
+    );
+    assert_eq!(counts.ok + counts.warning, 10_000);
+}

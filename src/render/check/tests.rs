@@ -266,3 +266,138 @@ fn the_document_is_as_its_schema_says() {
     assert!(errors.is_empty(), "{errors:#?}");
     assert!(!validator.is_valid(&serde_json::json!({"format": "dbops.check/1"})));
 }
+
+mod counted {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Any number of lags, of all sizes, known and not, some muted.
+    fn reports() -> impl Strategy<Value = Report> {
+        let reading = prop_oneof![
+            (0.0..3.0_f64).prop_map(Reading::Value),
+            Just(Reading::Between {
+                low: 0.05,
+                high: 0.15
+            }),
+            Just(Reading::unknown(Reason::NoSample, "nothing <was> | seen")),
+        ];
+        let one = (prop::bool::ANY, reading);
+        (
+            prop::collection::vec(one, 0..30),
+            prop::bool::ANY,
+            0..3_usize,
+        )
+            .prop_map(|(all, muted, down)| {
+                let mut slow = rule("slow", "replica.visible_lag", Some("> 100ms"), None);
+                slow.lasting = Some(crate::plan_file::Millis(60_000));
+                slow.scope.insert("role".to_owned(), "slow".to_owned());
+                let mut lag = rule("lag", "replica.visible_lag", Some("> 100ms"), Some("> 1s"));
+                lag.scope.insert("role".to_owned(), "fast".to_owned());
+                let rules = [slow, lag, rule("wal", "wal.size", Some("> 1kB"), None)];
+                let measured =
+                    all.into_iter()
+                        .enumerate()
+                        .map(|(at, (is_slow, reading))| Measured {
+                            metric: "replica.visible_lag",
+                            labels: labels(&[
+                                ("target", "main"),
+                                ("node", &format!("r{at}")),
+                                ("role", if is_slow { "slow" } else { "fast" }),
+                            ]),
+                            reading,
+                            basis: "probe".into(),
+                            resolution: None,
+                        });
+                let missing = (0..down).map(|at| Missing {
+                    metrics: "wal",
+                    labels: labels(&[("target", "main"), ("node", &format!("d{at}"))]),
+                    reason: Reason::NotConnected,
+                    why: "because node.up".to_owned(),
+                });
+                let gathered = Gathered {
+                    measured: measured.collect(),
+                    missing: missing.collect(),
+                    ..Gathered::default()
+                };
+                let mutes = [Mute {
+                    rule: "lag".to_owned(),
+                    target: Some("r1".to_owned()),
+                    fingerprint: None,
+                    until: "2099-12-31".parse::<Day>().unwrap(),
+                    reason: "known".to_owned(),
+                    origin: Origin::default(),
+                }];
+                let policy = Policy {
+                    rules: &rules,
+                    defaults: Defaults::default(),
+                    mutes: if muted { &mutes } else { &[] },
+                    attestations: &[],
+                    stages: None,
+                };
+                let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+                let verdict = verdict(policy, &gathered, &mut Memory::default(), at);
+                Report {
+                    targets: vec!["main".to_owned()],
+                    at,
+                    status: verdict.worst(),
+                    verdict,
+                    exit_code: 0,
+                }
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn all_forms_of_any_verdict_give_the_same_counts(report in reports()) {
+            let counts = report.verdict.counts;
+            let of = |text: &str, word: &str| -> usize {
+                // `2 critical` and `1 warning`, with its s.
+                let found = text.split([',', '-', ';', '\n', '<', '>']).map(str::trim).find_map(|part| {
+                    let (number, rest) = part.split_once(' ')?;
+                    let rest = rest.split([' ', '|', '.', '\n']).next()?;
+                    (rest.trim_end_matches('s') == word).then(|| number.parse().ok())?
+                });
+                found.unwrap_or(0)
+            };
+            let all = [
+                ("critical", counts.critical),
+                ("unknown", counts.unknown),
+                ("warning", counts.warning),
+                ("pending", counts.pending),
+                ("skipped", counts.skipped),
+                ("muted", counts.muted),
+                ("ok", counts.ok),
+            ];
+            let table = table(&report, false, 80);
+            let nagios = nagios(&report);
+            let github = github(&report);
+            let markdown = markdown(&report);
+            let html = html(&report);
+            let document: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
+            let metrics = openmetrics(&report);
+            for (word, number) in all {
+                let last = table.lines().last().unwrap();
+                prop_assert_eq!(of(last, word), number, "table {}: {}", word, last);
+                let first = nagios.lines().next().unwrap();
+                prop_assert_eq!(of(first, word), number, "nagios {}: {}", word, first);
+                let last = github.lines().rfind(|line| line.contains(" ok")).unwrap();
+                prop_assert_eq!(of(last, word), number, "github {}: {}", word, last);
+                let line = markdown.lines().find(|line| line.contains(", measured ")).unwrap();
+                prop_assert_eq!(of(line, word), number, "markdown {}: {}", word, line);
+                let line = html.lines().find(|line| line.contains(", measured ")).unwrap();
+                prop_assert_eq!(of(line, word), number, "html {}: {}", word, line);
+                prop_assert_eq!(document["counts"][word].as_u64(), Some(number as u64), "json");
+                let line = format!("dbops_check_findings{{status=\"{word}\"}} {number}\n");
+                prop_assert!(metrics.contains(&line), "openmetrics {}", line);
+            }
+            // What is muted is neither a failure nor an error.
+            let junit = super::super::junit(&report, true);
+            let tests = report.verdict.findings.len();
+            prop_assert_eq!(found(&junit, "<testcase "), tests);
+            prop_assert_eq!(found(&junit, "<failure "), counts.critical + counts.warning, "{}", junit);
+            prop_assert_eq!(found(&junit, "<error "), counts.unknown, "{}", junit);
+        }
+    }
+}

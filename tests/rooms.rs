@@ -19,6 +19,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["progress.rs", "cli/demo"]),
     ("refinery", &["history/mod.rs"]),
     ("rustls", &["conn/"]),
+    ("axum", &["cli/serve/"]),
+    ("hyper", &["cli/serve/"]),
     ("Utc::now", &["cli/context.rs"]),
     ("std::env::var", &["cli/context.rs"]),
     ("process::exit", &["cli/signals.rs"]),

@@ -10,6 +10,7 @@ pub mod measure;
 pub mod n_plus_one;
 pub mod pool;
 pub mod queries;
+pub mod ready;
 pub mod reason;
 pub mod replication;
 pub mod snapshot;

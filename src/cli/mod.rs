@@ -23,6 +23,7 @@ mod queries;
 mod replication;
 mod schedule;
 mod schema;
+mod serve;
 mod signals;
 mod ui;
 
@@ -66,6 +67,8 @@ enum Command {
     /// Hold everything that is measured against the rules of the plan files: one verdict
     Check(Box<check::Args>),
     Snapshot(check::snapshot::Args),
+    /// Look again and again, and answer over HTTP: health, readiness, metrics, the verdict and a page
+    Serve(serve::Args),
     /// Show replicas with their real lag, slots, and wait until replicas have caught up
     Replication(replication::Group),
     /// Show what ensure and indexes apply would do
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Pool(group) => pool::run(group, &context),
         Command::Check(args) => check::run(*args, &context),
         Command::Snapshot(args) => check::snapshot::run(args, &context),
+        Command::Serve(args) => serve::run(args, &context),
         Command::Replication(group) => replication::run(group, &context),
         Command::Diff(args) => diff::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),

@@ -100,6 +100,7 @@ mod sandbox;
 mod saved;
 mod schedule;
 mod schedule_jobs;
+mod serve;
 mod sql;
 mod statements_read;
 mod statements_servers;
@@ -166,6 +167,7 @@ const MODULES: &[&Module] = &[
     &saved::MODULE,
     &schedule::MODULE,
     &schedule_jobs::MODULE,
+    &serve::MODULE,
     &sql::MODULE,
     &statements_read::MODULE,
     &statements_servers::MODULE,

@@ -2,6 +2,7 @@
 
 mod gather;
 mod primary;
+pub(super) mod rounds;
 mod rules;
 mod saved;
 pub(super) mod snapshot;

@@ -1,6 +1,7 @@
 //! The verdict as one HTML page, for hand-over: nothing fetched, light and dark.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::{Report, about, fix, ground, idle, limits, reading, shown, stages, sums, timing};
 use crate::checks::verdict::{Counts, Finding};
@@ -18,13 +19,26 @@ th { color: var(--soft); font-weight: 600; } td.n { text-align: right; }
 svg { width: 100%; height: 1rem; }
 ";
 
-/// Renders the page.
+/// Renders the page, for hand-over.
 pub fn html(report: &Report) -> String {
+    rendered(report, "")
+}
+
+/// Renders the page so that a browser asks for it again each time that there is something new.
+pub fn page(report: &Report, every: Duration) -> String {
+    let seconds = every.as_secs().max(1);
+    rendered(
+        report,
+        &format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">\n"),
+    )
+}
+
+fn rendered(report: &Report, head: &str) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>dbops check</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+         {head}<title>dbops check</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
     );
     let worst = report.status.name();
     let _ = writeln!(

@@ -13,7 +13,7 @@ mod table;
 use chrono::{DateTime, Utc};
 
 pub use self::github::github;
-pub use self::html::html;
+pub use self::html::{html, page};
 pub use self::json::{CheckReport, json};
 pub use self::junit::junit;
 pub use self::markdown::markdown;

@@ -1,0 +1,223 @@
+//! The HTTP side: requests get what the last look found, and never reach a database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use super::latest::Latest;
+use crate::checks::ready::Ready;
+
+/// Connections at the same time; those beyond wait until one is given up.
+const MOST_CONNECTIONS: usize = 256;
+/// Longest wait for the head of a request, on a connection that says nothing as well.
+const HEAD: Duration = Duration::from_secs(10);
+/// Longest wait for requests that run when it is told to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The page brings its style; everything else is forbidden.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What all requests share.
+#[derive(Clone)]
+struct Shared {
+    latest: watch::Receiver<Option<Arc<Latest>>>,
+    token: Option<Arc<str>>,
+    every: Duration,
+}
+
+/// Why there is nothing to tell.
+const NOT_YET: &str = "nothing was measured yet";
+const STALE: &str = "the last look is too old";
+
+impl Shared {
+    fn latest(&self) -> Result<Arc<Latest>, &'static str> {
+        match &*self.latest.borrow() {
+            None => Err(NOT_YET),
+            Some(latest) if latest.is_stale(self.every) => Err(STALE),
+            Some(latest) => Ok(Arc::clone(latest)),
+        }
+    }
+}
+
+/// Makes the routes.
+pub(super) fn router(
+    latest: watch::Receiver<Option<Arc<Latest>>>,
+    token: Option<String>,
+    every: Duration,
+) -> Router {
+    let shared = Shared {
+        latest,
+        token: token.map(Into::into),
+        every,
+    };
+    let closed = Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .route("/api/check", get(json))
+        .route_layer(from_fn_with_state(shared.clone(), with_token));
+    Router::new()
+        .route("/health", get(async || text(StatusCode::OK, "alive")))
+        .route("/ready", get(all_ready))
+        .route("/ready/{node}", get(node_ready))
+        .route("/ready/{target}/{node}", get(node_of_target_ready))
+        .merge(closed)
+        .fallback(async || text(StatusCode::NOT_FOUND, "there is nothing of that name"))
+        .with_state(shared)
+}
+
+/// Serves until it is told to stop; requests that run are ended, for a while.
+pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            _ = stop.wait_for(|yes| *yes) => break,
+        };
+        let Ok(place) = place else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|yes| *yes) => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, mostly: trying again at once would burn a core.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // A client that goes away is no failure of ours.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    // What takes longer is cut off with the process.
+    let _ = timeout(GRACE, graceful.shutdown()).await;
+}
+
+async fn with_token(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let Some(token) = &shared.token else {
+        return next.run(request).await;
+    };
+    let given = request.headers().get(AUTHORIZATION);
+    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    // In constant time, so that a guess does not show how far it is right.
+    if given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
+        return next.run(request).await;
+    }
+    let mut response = text(StatusCode::UNAUTHORIZED, "a token is needed");
+    let scheme = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    (status, headers, body.into()).into_response()
+}
+
+fn text(status: StatusCode, line: &str) -> Response {
+    answer(status, PLAIN, format!("{line}\n"))
+}
+
+fn unavailable(why: &str) -> Response {
+    text(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+fn form(shared: &Shared, kind: &'static str, of: impl Fn(&Latest) -> &Bytes) -> Response {
+    match shared.latest() {
+        Ok(latest) => answer(StatusCode::OK, kind, of(&latest).clone()),
+        Err(why) => unavailable(why),
+    }
+}
+
+async fn json(State(shared): State<Shared>) -> Response {
+    form(&shared, JSON, |latest| &latest.forms.json)
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    form(&shared, METRICS, |latest| &latest.forms.metrics)
+}
+
+async fn page(State(shared): State<Shared>) -> Response {
+    form(&shared, HTML, |latest| &latest.forms.page)
+}
+
+/// Every primary is ready.
+async fn all_ready(State(shared): State<Shared>) -> Response {
+    let latest = match shared.latest() {
+        Ok(latest) => latest,
+        Err(why) => return unavailable(why),
+    };
+    let mut primaries = latest.ready.values().filter(|one| one.role == "primary");
+    if primaries.all(|one| one.ready) && !latest.ready.is_empty() {
+        text(StatusCode::OK, "ready")
+    } else {
+        unavailable("not ready")
+    }
+}
+
+async fn node_ready(State(shared): State<Shared>, Path(node): Path<String>) -> Response {
+    one_ready(&shared, None, &node)
+}
+
+async fn node_of_target_ready(
+    State(shared): State<Shared>,
+    Path((target, node)): Path<(String, String)>,
+) -> Response {
+    one_ready(&shared, Some(&target), &node)
+}
+
+fn one_ready(shared: &Shared, target: Option<&str>, node: &str) -> Response {
+    let latest = match shared.latest() {
+        Ok(latest) => latest,
+        Err(why) => return unavailable(why),
+    };
+    let found: Vec<&Ready> = (latest.ready.iter())
+        .filter(|((of, name), _)| name == node && target.is_none_or(|target| of == target))
+        .map(|(_, ready)| ready)
+        .collect();
+    match found[..] {
+        [] => text(StatusCode::NOT_FOUND, "there is no such node"),
+        [one] if one.kept => text(StatusCode::OK, "ready, kept: too few others are"),
+        [one] if one.ready => text(StatusCode::OK, "ready"),
+        [_] => unavailable("not ready"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "several targets have a node of that name: ask /ready/TARGET/NODE",
+        ),
+    }
+}

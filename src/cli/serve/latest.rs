@@ -1,0 +1,47 @@
+//! What the last look found, in every form that is asked for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::time::Instant;
+
+use crate::checks::ready::{Key, Ready};
+use crate::render::check::{self as render, Report};
+
+/// The last look.
+#[derive(Debug)]
+pub(super) struct Latest {
+    /// When it began: what it shows is no older.
+    pub(super) begun: Instant,
+    /// Which nodes may be given requests.
+    pub(super) ready: BTreeMap<Key, Ready>,
+    /// The verdict.
+    pub(super) forms: Forms,
+}
+
+/// A verdict in the forms that are asked for; made once a look, however many ask.
+#[derive(Debug)]
+pub(super) struct Forms {
+    pub(super) json: Bytes,
+    pub(super) metrics: Bytes,
+    pub(super) page: Bytes,
+}
+
+impl Forms {
+    /// Renders a verdict.
+    pub(super) fn of(report: &Report, every: Duration) -> Self {
+        Self {
+            json: render::json(report).into(),
+            metrics: render::openmetrics(report).into(),
+            page: render::page(report, every).into(),
+        }
+    }
+}
+
+impl Latest {
+    /// Whether it is too old to be told.
+    pub(super) fn is_stale(&self, every: Duration) -> bool {
+        self.begun.elapsed() > every * 2 + Duration::from_secs(1)
+    }
+}

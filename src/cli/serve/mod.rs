@@ -1,0 +1,146 @@
+//! `dbops serve`.
+
+mod http;
+mod latest;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use self::latest::{Forms, Latest};
+use super::check::rounds::{How, Rounds};
+use super::context::Context;
+use super::signals::watch_interrupts;
+use crate::checks::ready::{Gates, Turns};
+use crate::conn::failure::describe_error;
+use crate::failure::{Exit, Failure};
+use crate::plan_file::Millis;
+
+/// The variable that holds the token.
+const TOKEN: &str = "DBOPS_TOKEN";
+
+/// Look again and again, and answer over HTTP: health, readiness, metrics, the verdict and a page
+///
+/// Requests never connect to a database: they get what the last look found, and 503 once that is older than twice the time between looks. /health, /ready and below it are open to all; everything else wants `Authorization: Bearer` with the token in DBOPS_TOKEN, where it is set. It has to be set to listen on more than this machine.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9188")]
+    listen: SocketAddr,
+    /// Time between two looks [default: `defaults.every` of the plan files, 30s]
+    #[arg(long, value_name = "TIME")]
+    every: Option<Millis>,
+    /// Remember samples in this file, so that a restart forgets nothing
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Write nothing at all: lag of replicas is what the servers show, not that of a small commit (a logical message)
+    #[arg(long)]
+    no_probe: bool,
+    /// Take figures that no server tells from this file, dbops.input/1
+    #[arg(long, value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// Give up on a target after this long
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    timeout: Millis,
+    /// Looks in a row after which a node is no longer ready
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    down_after: u32,
+    /// Looks in a row after which a node is ready again
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    up_after: u32,
+    /// Replicas of a target that stay ready as long as they can be connected to, so that a balancer is never left empty
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    keep: usize,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let token = match context.env.var(TOKEN) {
+        Some("") => {
+            bail!(Failure::usage(format!("{TOKEN} is empty")).hint("unset it, or give it a token"))
+        }
+        token => token.map(str::to_owned),
+    };
+    if token.is_none() && !args.listen.ip().is_loopback() {
+        bail!(
+            Failure::usage(format!(
+                "to listen on {}, a token is needed: others can reach it",
+                args.listen
+            ))
+            .hint(format!(
+                "set {TOKEN}, or listen on 127.0.0.1 behind a proxy"
+            ))
+        );
+    }
+    let mut rounds = Rounds::new(
+        context,
+        How {
+            state: args.state.clone(),
+            input: args.input.clone(),
+            no_probe: args.no_probe,
+            timeout: args.timeout,
+        },
+    )?;
+    let every = args.every.unwrap_or_else(|| rounds.every());
+    if every.0 < 100 {
+        bail!(Failure::usage("--every is at least 100ms"));
+    }
+    let every = Duration::from_millis(every.0);
+    let turns = Turns {
+        down_after: args.down_after,
+        up_after: args.up_after,
+        keep: args.keep,
+    };
+    context.block_on(async {
+        let mut stop = watch_interrupts()?;
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .map_err(|error| Failure::usage(format!("{}: {error}", args.listen)))?;
+        let address = listener.local_addr().context("reading the own address")?;
+        let (sender, receiver) = watch::channel(None);
+        let router = http::router(receiver, token, every);
+        let served = tokio::spawn(http::serve(listener, router, stop.clone()));
+        context
+            .ui
+            .result(&format!("listening on http://{address}\n"))?;
+        tokio::select! {
+            () = looks(&mut rounds, every, turns, &sender, context) => {}
+            _ = stop.wait_for(|yes| *yes) => {}
+        }
+        served.await.context("ending the server")?;
+        Ok(Exit::Done)
+    })
+}
+
+/// Looks for ever; what cannot be looked at leaves the last one to grow stale.
+async fn looks(
+    rounds: &mut Rounds<'_>,
+    every: Duration,
+    turns: Turns,
+    sender: &watch::Sender<Option<Arc<Latest>>>,
+    context: &Context,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut gates = Gates::default();
+    loop {
+        ticks.tick().await;
+        let begun = Instant::now();
+        match rounds.look().await {
+            Ok(report) => {
+                let ready = gates.next(&report.verdict, turns);
+                sender.send_replace(Some(Arc::new(Latest {
+                    begun,
+                    ready,
+                    forms: Forms::of(&report, every),
+                })));
+            }
+            Err(error) => context.ui.error(&describe_error(&error)),
+        }
+    }
+}

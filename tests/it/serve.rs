@@ -1,0 +1,207 @@
+//! `dbops serve`: what it answers, to whom, and that requests never reach a database.
+
+#![expect(clippy::disallowed_methods, reason = "a test sets up what it tests")]
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::common::{Ctx, Running, eventually, tests};
+
+tests!(
+    Ends: replicas_turn_ready_and_back_the_last_one_is_kept_and_requests_connect_to_nothing,
+    a_token_keeps_all_but_health_and_readiness_to_those_who_have_it,
+    without_a_database_it_is_alive_and_not_ready,
+);
+
+/// An answer.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+async fn ask(address: SocketAddr, path: &str, more: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: dbops\r\nConnection: close\r\n{more}\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    let (head, body) = text.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    Ok(Answer {
+        status,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    })
+}
+
+async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
+    ask(address, path, "").await
+}
+
+/// Waits until it listens, and says where.
+async fn address(server: &mut Running) -> Result<SocketAddr> {
+    let said = server.prints("\n").await?;
+    let place = said.trim().strip_prefix("listening on http://");
+    Ok(place.with_context(|| said.clone())?.parse()?)
+}
+
+async fn becomes(address: SocketAddr, path: &str, status: u16) -> Result<()> {
+    eventually(&format!("{path} answers {status}"), async || {
+        Ok(get(address, path).await?.status == status)
+    })
+    .await
+}
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--every", "300ms"];
+
+async fn replicas_turn_ready_and_back_the_last_one_is_kept_and_requests_connect_to_nothing(
+    ctx: &Ctx,
+) -> Result<()> {
+    let primary = ctx.private_cluster()?.start().await?;
+    let mut menu = primary.standby("menu").start().await?;
+    let olap = primary.standby("olap").start().await?;
+    ctx.plan(&format!(
+        r#"targets:
+  main:
+    primary: {{ url: "{}" }}
+    replicas:
+      - {{ name: menu, url: "{}" }}
+      - {{ name: olap, url: "{}" }}
+rules:
+  - {{ id: paused, metric: replica.state, expect: [streaming] }}
+  - {{ id: used, metric: conn.effective_used, warn: "> 90%" }}
+"#,
+        primary.url(),
+        menu.url(),
+        olap.url()
+    ))?;
+    let mut server = ctx.dbops().args(SERVE).spawn().await?;
+    let at = address(&mut server).await?;
+    ensure!(get(at, "/health").await?.status == 200);
+    for path in ["/ready", "/ready/menu", "/ready/main/olap"] {
+        becomes(at, path, 200).await?;
+    }
+
+    let page = get(at, "/").await?;
+    ensure!(
+        page.status == 200 && page.body.contains("paused"),
+        "{}",
+        page.body
+    );
+    ensure!(
+        page.head
+            .contains("content-security-policy: default-src 'none'"),
+        "{}",
+        page.head
+    );
+    let metrics = get(at, "/metrics").await?;
+    ensure!(
+        metrics.head.contains("text/plain; version=0.0.4"),
+        "{}",
+        metrics.head
+    );
+    for line in metrics.body.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').context(line.to_owned())?;
+        ensure!(series.starts_with("dbops_"), "{line}");
+        ensure!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    let api: Value = serde_json::from_str(&get(at, "/api/check").await?.body)?;
+    let schema: Value = serde_json::from_str(include_str!("../../docs/dbops.check.schema.json"))?;
+    let validator = jsonschema::validator_for(&schema)?;
+    ensure!(validator.is_valid(&api), "{api:#}");
+    ensure!(get(at, "/ready/nobody").await?.status == 404);
+    ensure!(get(at, "/nothing").await?.status == 404);
+
+    // A thousand requests between two looks open no session: the number of all sessions that ever were does not know
+    // of them, only of the looks.
+    let admin = primary.connect("postgres").await?;
+    let sessions = async || -> Result<i64> {
+        let count = "select count(*) from pg_stat_activity where application_name like 'dbops%'";
+        Ok(admin.query_one(count, &[]).await?.get(0))
+    };
+    for _ in 0..1000 {
+        ensure!(get(at, "/ready/menu").await?.status == 200);
+    }
+    ensure!(sessions().await? <= 6, "requests hold sessions");
+
+    // One that is down is out at once; the other, however bad, is kept.
+    menu.stop();
+    becomes(at, "/ready/menu", 503).await?;
+    let replica = olap.connect("postgres").await?;
+    replica
+        .batch_execute("select pg_wal_replay_pause()")
+        .await?;
+    eventually("the last one is kept", async || {
+        let answer = get(at, "/ready/olap").await?;
+        ensure!(answer.status == 200, "{}", answer.body);
+        Ok(answer.body.contains("kept"))
+    })
+    .await?;
+    replica
+        .batch_execute("select pg_wal_replay_resume()")
+        .await?;
+    eventually("it is ready by itself", async || {
+        Ok(get(at, "/ready/olap").await?.body == "ready\n")
+    })
+    .await?;
+
+    server.signal(Signal::SIGTERM)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn a_token_keeps_all_but_health_and_readiness_to_those_who_have_it(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    let mut open = SERVE;
+    open[2] = "0.0.0.0:0";
+    let refused = ctx.dbops().on(&db).args(open).run().await?.exits_with(2)?;
+    ensure!(refused.stderr.contains("DBOPS_TOKEN"), "{}", refused.stderr);
+
+    let serve = ctx.dbops().on(&db).args(open);
+    let mut server = serve.env("DBOPS_TOKEN", "s3cret").spawn().await?;
+    let at = SocketAddr::from(([127, 0, 0, 1], address(&mut server).await?.port()));
+    becomes(at, "/ready", 200).await?;
+    ensure!(get(at, "/health").await?.status == 200);
+    for path in ["/", "/metrics", "/api/check"] {
+        ensure!(get(at, path).await?.status == 401, "{path}");
+        for (token, status) in [("s3cret", 200), ("s3cre", 401), ("s3crets", 401), ("", 401)] {
+            let header = format!("Authorization: Bearer {token}\r\n");
+            let answer = ask(at, path, &header).await?;
+            ensure!(answer.status == status, "{path} {token}: {}", answer.status);
+            ensure!(!answer.body.contains("s3cret"), "{path}");
+        }
+    }
+    server.signal(Signal::SIGINT)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn without_a_database_it_is_alive_and_not_ready(ctx: &Ctx) -> Result<()> {
+    // Nothing listens there.
+    let nowhere = "postgres://nobody@127.0.0.1:1/none";
+    let args = SERVE.into_iter().chain(["--database-url", nowhere]);
+    let mut server = ctx.dbops().args(args).spawn().await?;
+    let at = address(&mut server).await?;
+    ensure!(get(at, "/health").await?.status == 200);
+    eventually("the first look is over", async || {
+        Ok(get(at, "/api/check").await?.status == 200)
+    })
+    .await?;
+    let ready = get(at, "/ready").await?;
+    ensure!(
+        ready.status == 503 && ready.body == "not ready\n",
+        "{}",
+        ready.body
+    );
+    let api: Value = serde_json::from_str(&get(at, "/api/check").await?.body)?;
+    ensure!(api["status"] == "critical", "{api:#}");
+    server.signal(Signal::SIGTERM)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}

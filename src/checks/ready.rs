@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::judge::Reading;
 use super::verdict::{Finding, Status, Verdict};
 
 /// When a node changes sides, and how many replicas stay.
@@ -147,15 +148,16 @@ fn said(findings: &[Finding]) -> BTreeMap<Key, Said> {
         };
         let said = all.entry((target, node)).or_default();
         said.role = role;
-        let connected = one.metric.name == "node.up";
+        // Whatever the rule makes of it (it may be accepted, be a warning only, or wait for its time): what is down
+        // cannot be given requests.
+        let up = Reading::State("up".into());
+        if one.metric.name == "node.up" && one.reading != up && one.status != Status::Unknown {
+            said.down = true;
+            said.broken.insert(one.rule.clone());
+            continue;
+        }
         match one.status {
             Status::Critical if one.mute.is_none() => {
-                said.down |= connected;
-                said.broken.insert(one.rule.clone());
-            }
-            // What may be missing, or is accepted, cannot be given requests either.
-            Status::Critical | Status::Warning if connected => {
-                said.down = true;
                 said.broken.insert(one.rule.clone());
             }
             Status::Warning if one.mute.is_none() => {

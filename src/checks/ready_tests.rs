@@ -114,6 +114,28 @@ fn a_node_turns_after_as_many_verdicts_as_asked_and_at_once_when_it_is_down() {
 }
 
 #[test]
+fn what_is_down_is_out_even_while_its_rule_waits_for_its_time() {
+    let mut rules = rules(None);
+    rules[0].lasting = Some("10m".parse().unwrap());
+    let policy = Policy {
+        rules: &rules,
+        defaults: Defaults::default(),
+        mutes: &[],
+        attestations: &[],
+        stages: None,
+    };
+    let gathered = Gathered {
+        measured: measured("r1", None),
+        ..Gathered::default()
+    };
+    let now = DateTime::<Utc>::UNIX_EPOCH;
+    let pending = verdict(policy, &gathered, &mut Memory::default(), now);
+    assert_eq!(pending.findings[0].status, Status::Pending);
+    let ready = Gates::default().next(&pending, Turns::default());
+    assert!(!is_ready(&ready, "r1"));
+}
+
+#[test]
 fn what_is_not_known_leaves_a_node_as_it_is_and_out_where_nothing_was_ever_known() {
     let unknown = Some(f64::NAN);
     let rounds = [

@@ -46,7 +46,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 struct Shared {
     latest: watch::Receiver<Option<Arc<Latest>>>,
     token: Option<Arc<str>>,
-    every: Duration,
+    pace: Duration,
 }
 
 /// Why there is nothing to tell.
@@ -57,7 +57,7 @@ impl Shared {
     fn latest(&self) -> Result<Arc<Latest>, &'static str> {
         match &*self.latest.borrow() {
             None => Err(NOT_YET),
-            Some(latest) if latest.is_stale(self.every) => Err(STALE),
+            Some(latest) if latest.is_stale(self.pace) => Err(STALE),
             Some(latest) => Ok(Arc::clone(latest)),
         }
     }
@@ -67,12 +67,12 @@ impl Shared {
 pub(super) fn router(
     latest: watch::Receiver<Option<Arc<Latest>>>,
     token: Option<String>,
-    every: Duration,
+    pace: Duration,
 ) -> Router {
     let shared = Shared {
         latest,
         token: token.map(Into::into),
-        every,
+        pace,
     };
     let closed = Router::new()
         .route("/", get(page))

@@ -40,8 +40,8 @@ impl Forms {
 }
 
 impl Latest {
-    /// Whether it is too old to be told.
-    pub(super) fn is_stale(&self, every: Duration) -> bool {
-        self.begun.elapsed() > every * 2 + Duration::from_secs(1)
+    /// Whether it is too old to be told, where a look follows another at this pace.
+    pub(super) fn is_stale(&self, pace: Duration) -> bool {
+        self.begun.elapsed() > pace * 2 + Duration::from_secs(1)
     }
 }

@@ -90,6 +90,8 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if every.0 < 100 {
         bail!(Failure::usage("--every is at least 100ms"));
     }
+    // A look may take as long as its time-out, however often it is wanted.
+    let pace = Duration::from_millis(every.max(args.timeout).0);
     let every = Duration::from_millis(every.0);
     let turns = Turns {
         down_after: args.down_after,
@@ -103,7 +105,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .map_err(|error| Failure::usage(format!("{}: {error}", args.listen)))?;
         let address = listener.local_addr().context("reading the own address")?;
         let (sender, receiver) = watch::channel(None);
-        let router = http::router(receiver, token, every);
+        let router = http::router(receiver, token, pace);
         let served = tokio::spawn(http::serve(listener, router, stop.clone()));
         context
             .ui

@@ -378,7 +378,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 57] = [
+pub static ALL: [&Query; 58] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -424,6 +424,7 @@ pub static ALL: [&Query; 57] = [
     &READINESS,
     &replication::CONFLICTS,
     &replication::HOLDERS,
+    &replication::LOOK,
     &replication::NODE,
     &replication::POSITION,
     &replication::RECEIVER,

@@ -21,6 +21,7 @@ pub mod service;
 pub mod session;
 pub mod settings;
 pub mod target;
+pub mod wait;
 
 mod dial;
 mod pooler;

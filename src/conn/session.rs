@@ -118,6 +118,12 @@ impl Session {
         self.pooler
     }
 
+    /// Returns whether what is set lasts as long as the session: not behind a transaction pool.
+    pub fn keeps_settings(&self) -> bool {
+        self.pooler
+            .is_none_or(|pooler| pooler.mode == PoolMode::Session)
+    }
+
     /// Returns `user@host:port/database`, without a password.
     pub fn place(&self) -> &str {
         &self.place
@@ -254,9 +260,12 @@ async fn set_up(
         Some(mode) if purpose.changes_something() => return Err(shared_pool(settings, mode).into()),
         Some(_) => return Ok(session),
     }
-    run(&session.client, &session_settings(purpose))
-        .await
-        .with_context(|| format!("setting up the session on {settings}"))?;
+    run(
+        &session.client,
+        &session_settings(purpose, session.server_version_num()),
+    )
+    .await
+    .with_context(|| format!("setting up the session on {settings}"))?;
     Ok(session)
 }
 
@@ -300,6 +309,7 @@ pub async fn connect_console(settings: &Settings) -> anyhow::Result<Session> {
 pub async fn begin_read(session: &mut Session) -> anyhow::Result<Transaction<'_>> {
     let place = session.place.clone();
     let purpose = session.purpose;
+    let version = session.server_version_num();
     let begin = async {
         let transaction = session
             .client
@@ -309,7 +319,7 @@ pub async fn begin_read(session: &mut Session) -> anyhow::Result<Transaction<'_>
             .deferrable(false)
             .start()
             .await?;
-        run_in(&transaction, &transaction_settings(purpose)).await?;
+        run_in(&transaction, &transaction_settings(purpose, version)).await?;
         Ok::<_, tokio_postgres::Error>(transaction)
     };
     begin
@@ -367,17 +377,17 @@ fn shared_pool(settings: &Settings, mode: PoolMode) -> Failure {
 /// `row_security` off makes the server refuse a query that a policy would thin out: rows that are not
 /// seen must not count as rows that are not there.
 const BASE: &[(&str, &str)] = &[
-    ("search_path", "''"),
-    ("TimeZone", "'UTC'"),
-    ("DateStyle", "'ISO, YMD'"),
-    ("IntervalStyle", "'postgres'"),
+    ("search_path", "\"\""),
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "postgres"),
     ("extra_float_digits", "1"),
-    ("bytea_output", "'hex'"),
-    ("client_encoding", "'UTF8'"),
+    ("bytea_output", "hex"),
+    ("client_encoding", "UTF8"),
     ("standard_conforming_strings", "on"),
     ("quote_all_identifiers", "off"),
     ("row_security", "off"),
-    ("default_tablespace", "''"),
+    ("default_tablespace", ""),
     ("client_min_messages", "notice"),
 ];
 
@@ -409,49 +419,53 @@ fn of_purpose(purpose: Purpose) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-fn session_settings(purpose: Purpose) -> String {
-    let mut sql = assignments("set", BASE);
-    sql += &assignments("set", of_purpose(purpose));
-    sql += &assignments(
-        "set",
-        &[
-            ("default_transaction_isolation", "'read committed'"),
-            ("default_transaction_deferrable", "off"),
-            (
-                "default_transaction_read_only",
-                if purpose.changes_something() {
-                    "off"
-                } else {
-                    "on"
-                },
-            ),
-        ],
-    );
-    sql += &newer_settings("false");
-    sql
+/// Time-outs that newer servers have, switched off: the lowest major that knows each.
+const NEWER: &[(i32, &str)] = &[(14, "idle_session_timeout"), (17, "transaction_timeout")];
+
+/// Until when a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    SessionEnd,
+    TransactionEnd,
 }
 
-fn transaction_settings(purpose: Purpose) -> String {
-    let mut sql = assignments("set local", BASE);
-    sql += &assignments("set local", of_purpose(purpose));
-    sql += &newer_settings("true");
-    sql
+fn session_settings(purpose: Purpose, server_version_num: i32) -> String {
+    let read_only = if purpose.changes_something() {
+        "off"
+    } else {
+        "on"
+    };
+    let of_session = [
+        ("default_transaction_isolation", "read committed"),
+        ("default_transaction_deferrable", "off"),
+        ("default_transaction_read_only", read_only),
+    ];
+    settings(purpose, server_version_num, &of_session, Until::SessionEnd)
 }
 
-/// The comment tells dbops's own statements from others in pg_stat_statements; it must stand inside.
-fn assignments(verb: &str, settings: &[(&str, &str)]) -> String {
-    settings
+fn transaction_settings(purpose: Purpose, server_version_num: i32) -> String {
+    settings(purpose, server_version_num, &[], Until::TransactionEnd)
+}
+
+/// One statement, however many settings. The comment tells dbops's own statements from others in pg_stat_statements; it
+/// must stand inside.
+fn settings(
+    purpose: Purpose,
+    server_version_num: i32,
+    more: &[(&str, &str)],
+    until: Until,
+) -> String {
+    let newer = NEWER
         .iter()
-        .map(|(name, value)| format!("{verb} /* dbops */ {name} = {value};\n"))
-        .collect()
-}
-
-/// Switches off the time-outs that newer servers have, where they exist (14 and 17).
-fn newer_settings(local: &str) -> String {
-    format!(
-        "select /* dbops */ pg_catalog.set_config(s.name, '0', {local}) from pg_catalog.pg_settings as s \
-         where s.name in ('idle_session_timeout', 'transaction_timeout');\n"
-    )
+        .filter(|(lowest, _)| server_version_num / 10_000 >= *lowest)
+        .map(|(_, name)| (*name, "0"));
+    let all = BASE.iter().chain(of_purpose(purpose)).chain(more).copied();
+    let local = until == Until::TransactionEnd;
+    let each: Vec<String> = all
+        .chain(newer)
+        .map(|(name, value)| format!("pg_catalog.set_config('{name}', '{value}', {local})"))
+        .collect();
+    format!("select /* dbops */ {}", each.join(", "))
 }
 
 #[expect(clippy::disallowed_methods, reason = "session settings belong here")]

@@ -2,10 +2,9 @@
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Transaction};
 
-use crate::sql::{self, Query, health};
+use crate::sample::bundle::{Answers, Part};
+use crate::sql::health;
 
 /// What is asked for; the rest is not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,62 +69,91 @@ pub struct Waiting {
     pub oldest_seconds: Option<f64>,
 }
 
-/// Reads what is wanted in the caller's transaction.
+/// What the server answers at once.
+pub fn quick_parts(wanted: Wanted) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if wanted.ages {
+        parts.push(Part::with(&health::DATABASES, vec![Box::new(false)]));
+    }
+    parts
+}
+
+/// What takes the server longer: it looks at every file of a database, of the WAL, of those that wait.
+pub fn slow_parts(wanted: Wanted, may: MayList) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if wanted.sizes {
+        parts.push(Part::with(&health::DATABASES, vec![Box::new(true)]));
+    }
+    if wanted.wal && may.wal {
+        parts.push(Part::of(&health::WAL));
+    }
+    if wanted.archive {
+        parts.push(Part::of(&health::SERVER));
+        if may.archive {
+            parts.push(Part::of(&health::ARCHIVE));
+        }
+    }
+    parts
+}
+
+/// Folders that the role may list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayList {
+    /// That of the WAL.
+    pub wal: bool,
+    /// That of the files that wait to be archived.
+    pub archive: bool,
+}
+
+/// Takes the databases that one of [`quick_parts`] and [`slow_parts`] brought.
 ///
 /// # Errors
 /// With the server's message.
-pub async fn read(tx: &Transaction<'_>, version_num: i32, wanted: Wanted) -> Result<Health> {
-    let rows = async |query: &Query, params: &[&(dyn ToSql + Sync)]| -> Result<Vec<Row>> {
-        let typed: Vec<_> = params
-            .iter()
-            .copied()
-            .zip(query.params.iter().cloned())
-            .collect();
-        tx.query_typed(&sql::marked(sql::pick(query, version_num)), &typed)
-            .await
-            .with_context(|| format!("reading `{}`", query.name))
-    };
-    let mut health = Health::default();
-    if wanted.ages || wanted.sizes {
-        for row in rows(&health::DATABASES, &[&wanted.sizes]).await? {
-            health.databases.push(DatabaseHealth {
-                name: row.try_get("name")?,
-                xid_age: row.try_get("xid_age")?,
-                mxid_age: row.try_get("mxid_age")?,
-                bytes: row.try_get("bytes")?,
-            });
-        }
-    }
-    if !wanted.wal && !wanted.archive {
-        return Ok(health);
-    }
-    let server = rows(&health::SERVER, &[]).await?;
-    let server = server
-        .first()
-        .context("the server told nothing of itself")?;
-    if wanted.wal && server.try_get("may_list_wal")? {
-        let row = rows(&health::WAL, &[]).await?;
-        health.wal_bytes = row.first().and_then(|row| row.try_get("bytes").ok());
-    }
-    if wanted.archive {
-        let waiting = if server.try_get("may_list_archive")? {
-            let row = rows(&health::ARCHIVE, &[]).await?;
-            let row = row.first().context("no count of files that wait")?;
-            Some(Waiting {
-                files: row.try_get("waiting")?,
-                oldest_seconds: row.try_get("oldest_seconds")?,
+pub fn databases(answers: &Answers) -> Result<Vec<DatabaseHealth>> {
+    answers.rows(&health::DATABASES, |row| {
+        Ok(DatabaseHealth {
+            name: row.get("name")?,
+            xid_age: row.get("xid_age")?,
+            mxid_age: row.get("mxid_age")?,
+            bytes: row.get("bytes")?,
+        })
+    })
+}
+
+/// Takes the bytes of the WAL folder.
+///
+/// # Errors
+/// With the server's message.
+pub fn wal_bytes(answers: &Answers) -> Result<Option<i64>> {
+    let rows = answers.rows(&health::WAL, |row| row.get::<Option<i64>>("bytes"))?;
+    Ok(rows.into_iter().next().flatten())
+}
+
+/// Takes how archiving stands.
+///
+/// # Errors
+/// With the server's message.
+pub fn archive(answers: &Answers, may: MayList) -> Result<Archive> {
+    let waiting = if may.archive {
+        let mut rows = answers.rows(&health::ARCHIVE, |row| {
+            Ok(Waiting {
+                files: row.get("waiting")?,
+                oldest_seconds: row.get("oldest_seconds")?,
             })
-        } else {
-            None
-        };
-        health.archive = Some(Archive {
-            mode: server.try_get("archive_mode")?,
-            in_recovery: server.try_get("in_recovery")?,
-            last_archived: server.try_get("last_archived_time")?,
-            last_failed: server.try_get("last_failed_time")?,
-            failed_file: server.try_get("last_failed_wal")?,
+        })?;
+        Some(rows.pop().context("no count of files that wait")?)
+    } else {
+        None
+    };
+    let mut rows = answers.rows(&health::SERVER, |row| {
+        Ok(Archive {
+            mode: row.get("archive_mode")?,
+            in_recovery: row.get("in_recovery")?,
+            last_archived: row.get("last_archived_time")?,
+            last_failed: row.get("last_failed_time")?,
+            failed_file: row.get("last_failed_wal")?,
             waiting,
-        });
-    }
-    Ok(health)
+        })
+    })?;
+    rows.pop().context("the server told nothing of itself")
 }

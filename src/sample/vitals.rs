@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::Client;
 
 use super::disk::{self, Disk};
 use super::replication::model::Holder;
-use crate::sql::{self, Query, replication, vitals};
+use crate::sample::bundle::{Answers, Fields, Part};
+use crate::sql::{replication, vitals};
 
 /// Round trips of one look at most.
 const MOST_ROUND_TRIPS: usize = 20;
@@ -93,56 +93,61 @@ pub async fn round_trips(client: &Client) -> Result<Vec<f64>> {
     Ok(times)
 }
 
-/// Reads what is wanted in the caller's transaction.
+/// What is read for what is wanted.
+pub fn parts(wanted: Wanted) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if wanted.cache {
+        parts.push(Part::of(&vitals::DATABASE));
+    }
+    if wanted.holders {
+        parts.push(Part::of(&replication::HOLDERS));
+    }
+    if wanted.disk || wanted.prepared || wanted.holders {
+        parts.push(Part::of(&vitals::SERVER));
+    }
+    parts
+}
+
+/// Takes what [`parts`] brought.
 ///
 /// # Errors
 /// With the server's message.
-pub async fn read(
-    tx: &Transaction<'_>,
-    version_num: i32,
-    wanted: Wanted,
-    machine: Machine,
-) -> Result<Vitals> {
-    let rows = async |query: &Query| -> Result<Vec<Row>> {
-        let none: [(&(dyn ToSql + Sync), _); 0] = [];
-        tx.query_typed(&sql::marked(sql::pick(query, version_num)), &none)
-            .await
-            .with_context(|| format!("reading `{}`", query.name))
-    };
+pub fn taken(answers: &Answers, wanted: Wanted, machine: Machine) -> Result<Vitals> {
     let mut found = Vitals::default();
     if wanted.cache {
-        let all = rows(&vitals::DATABASE).await?;
-        let row = all.first().context("the server counts no blocks here")?;
-        found.cache = Some(Cache {
-            database: row.try_get("database")?,
-            hit: row.try_get("blks_hit")?,
-            all: row.try_get("blks_all")?,
-            epoch: row.try_get("epoch")?,
-        });
+        let rows = answers.rows(&vitals::DATABASE, |row| {
+            Ok(Cache {
+                database: row.get("database")?,
+                hit: row.get("blks_hit")?,
+                all: row.get("blks_all")?,
+                epoch: row.get("epoch")?,
+            })
+        })?;
+        let cache = rows.into_iter().next();
+        found.cache = Some(cache.context("the server counts no blocks here")?);
     }
     if wanted.holders {
-        let mut holders = Vec::new();
-        for row in rows(&replication::HOLDERS).await? {
-            holders.push(Holder {
-                kind: row.try_get("kind")?,
-                name: row.try_get("name")?,
-                pid: row.try_get("pid")?,
-                xids: row.try_get("xids")?,
-                seconds: row.try_get("seconds")?,
-            });
-        }
-        found.holders = Some(holders);
+        let holder = |row: &Fields| {
+            Ok(Holder {
+                kind: row.get("kind")?,
+                name: row.get("name")?,
+                pid: row.get("pid")?,
+                xids: row.get("xids")?,
+                seconds: row.get("seconds")?,
+            })
+        };
+        found.holders = Some(answers.rows(&replication::HOLDERS, holder)?);
     }
     if wanted.disk || wanted.prepared || wanted.holders {
-        let all = rows(&vitals::SERVER).await?;
-        let row = all.first().context("the server told nothing of itself")?;
-        found.sees_all = row.try_get("reads_all_stats")?;
+        let rows = answers.rows(&vitals::SERVER, |row| Ok(row.clone()))?;
+        let row = rows.first().context("the server told nothing of itself")?;
+        found.sees_all = row.get("reads_all_stats")?;
         if wanted.prepared {
-            found.prepared = Some((row.try_get("prepared")?, row.try_get("prepared_oldest_s")?));
+            found.prepared = Some((row.get("prepared")?, row.get("prepared_oldest_s")?));
         }
         if wanted.disk {
-            let directory: Option<String> = row.try_get("data_directory")?;
-            let identifier = row.try_get("system_identifier")?;
+            let directory: Option<String> = row.get("data_directory")?;
+            let identifier = row.get("system_identifier")?;
             found.disks = Some(match (machine, directory) {
                 (Machine::Other, _) => Err(NoDisk::NotLocal(
                     "the server is on another machine".to_owned(),

@@ -4,6 +4,27 @@ use tokio_postgres::types::Type;
 
 use super::Query;
 
+/// How far a server is, and how to go on with it.
+pub static LOOK: Query = Query {
+    name: "replication_look",
+    variants: &[(13, catalog_query!("replication_look.sql"))],
+    params: &[],
+    columns: &[
+        ("clock", Type::FLOAT8),
+        ("in_recovery", Type::BOOL),
+        ("flushed", Type::TEXT),
+        ("received", Type::TEXT),
+        ("replayed", Type::TEXT),
+        ("paused", Type::BOOL),
+        ("receives", Type::BOOL),
+        ("restores", Type::BOOL),
+        ("apply_delay_ms", Type::INT8),
+        ("system_identifier", Type::TEXT),
+        ("may_list_wal", Type::BOOL),
+        ("may_list_archive", Type::BOOL),
+    ],
+};
+
 /// Positions and the clock.
 pub static POSITION: Query = Query {
     name: "replication_position",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use dbops::conn::target::{Node, resolve};
+use dbops::conn::wait::{self, Waited};
 use dbops::conn::{Env, Overrides, Purpose, Session, Settings, begin_read, connect, failure};
 use dbops::failure::{Exit, exit_of, hints_of};
 use dbops::plan_file::{Target, TargetNode};
@@ -21,6 +22,7 @@ tests!(
     a_reading_transaction_sees_one_snapshot,
     a_running_statement_can_be_cancelled,
     notices_are_kept_until_taken,
+    a_server_that_takes_writes_is_not_waited_for,
     a_wrong_password_is_named_as_such,
     md5_passwords_are_accepted,
     a_missing_database_role_host_or_server_is_named,
@@ -259,6 +261,19 @@ async fn a_running_statement_can_be_cancelled(ctx: &Ctx) -> Result<()> {
         error.code().map(|code| code.code()) == Some("57014"),
         "{error:?}"
     );
+    Ok(())
+}
+
+/// A standby that was promoted while it was waited for has a history of its own: its positions say nothing.
+async fn a_server_that_takes_writes_is_not_waited_for(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    let session = connect(&settings(&db.url)?, Purpose::Read).await?;
+    let (passed, most) = (Duration::ZERO, Duration::from_secs(5));
+    // Long reached, if it counted.
+    let waited = wait::replayed(&session, "0/1", passed, most).await?;
+    ensure!(waited == Waited::Promoted, "{waited:?}");
+    let error = wait::replayed(&session, "0/1'", passed, most).await;
+    ensure!(error.is_err(), "{error:?}");
     Ok(())
 }
 

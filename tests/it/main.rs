@@ -54,6 +54,7 @@ mod check_figures;
 mod check_policies;
 mod check_replicas;
 mod check_saved;
+mod check_statements;
 mod common;
 mod conn;
 mod conn_pooler;
@@ -120,6 +121,7 @@ const MODULES: &[&Module] = &[
     &check_policies::MODULE,
     &check_replicas::MODULE,
     &check_saved::MODULE,
+    &check_statements::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,
     &conn::MODULE,

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::primary::{self, Asked};
+use super::figures;
+use super::nodes::Nodes;
+use super::primary::Asked;
+use super::target::round;
 use crate::checks::measure::labels;
-use crate::checks::reason::Reason;
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::context::{Context, Selected};
-use crate::cli::{pool, replication};
-use crate::conn::failure::describe_error;
 use crate::conn::target::Node;
 use crate::plan_file::PlanFile;
 use crate::plan_file::metric::metric;
 use crate::plan_file::rule::Rule;
+use crate::sample::replication::model::Silence;
+use crate::sample::replication::read::silence;
 
 /// Targets looked at at the same time: connections are cheap, and a machine has only so many.
 const AT_ONCE: usize = 16;
@@ -97,117 +99,46 @@ async fn one(
         wanted,
         selected,
         node: &node,
+        most: how.most,
     };
+    let mut nodes = match Nodes::of(context, selected) {
+        Ok(nodes) => nodes,
+        Err(error) => {
+            let silent = silence(&error);
+            let mut found = Gathered::default();
+            found.measured.push(figures::up(&node, Err(&silent)));
+            rest_is_missing(&asked, &silent, &mut found);
+            return found;
+        }
+    };
+    let ask = figures::ask(&asked, how.probe);
+    let round = round(&asked, &ask, &mut nodes, how.most).await;
+    let mut found = figures::found(&asked, &ask, &mut nodes, round);
     // Poolers and replicas answer without the primary, and a server that is full is a figure.
-    let (connections, replication, (mut found, down)) = tokio::join!(
-        connections(context, wanted, selected, how.most),
-        replicas_and_slots(context, wanted, selected, how),
-        primary::figures(&asked, how.most)
-    );
-    for part in [connections, replication] {
-        found.extend(part);
+    let down = nodes
+        .servers
+        .first_mut()
+        .map(|node| node.session().map(|_| ()));
+    if let Some(Err(silent)) = down {
+        rest_is_missing(&asked, &silent, &mut found);
     }
-    let Some(down) = down else {
-        return found;
-    };
-    // What was measured without it is kept; the rest has one cause.
-    for metric in wanted.rules.iter().filter_map(|rule| metric(&rule.metric)) {
+    nodes.close().await;
+    found
+}
+
+/// Where the primary is down, what was measured without it is kept; the rest has one cause.
+fn rest_is_missing(asked: &Asked<'_>, silent: &Silence, found: &mut Gathered) {
+    let rules = asked.wanted.rules.iter();
+    for metric in rules.filter_map(|rule| metric(&rule.metric)) {
         let told = found.measured.iter().any(|one| one.metric == metric.name)
             || found.missing.iter().any(|one| one.is_of(metric));
         if !told {
             found.missing.push(Missing {
                 metrics: metric.name,
-                labels: Arc::clone(&node),
-                reason: down.reason,
-                why: format!("because node.up: {}", down.why),
+                labels: Arc::clone(asked.node),
+                reason: figures::down_because(silent),
+                why: format!("because node.up: {}", silent.message),
             });
         }
     }
-    found
-}
-
-/// Why whole families of a target are not known.
-fn none(selected: &Selected, families: &[&'static str], why: &str) -> Gathered {
-    let target = Arc::new(labels(&[("target", &selected.name)]));
-    let missing = families.iter().map(|metrics| Missing {
-        metrics,
-        labels: Arc::clone(&target),
-        reason: Reason::NoSample,
-        why: why.to_owned(),
-    });
-    Gathered {
-        missing: missing.collect(),
-        ..Gathered::default()
-    }
-}
-
-/// Connections and pools of all nodes, and which poolers answer.
-async fn connections(
-    context: &Context,
-    wanted: Wanted<'_>,
-    selected: &Selected,
-    most: Duration,
-) -> Gathered {
-    let poolers = selected
-        .target
-        .as_ref()
-        .is_some_and(|target| !target.poolers.is_empty());
-    let families: Vec<&'static str> = ["conn", "pool", "budget"]
-        .into_iter()
-        .filter(|family| wanted.has(family))
-        .collect();
-    if families.is_empty() && !(poolers && wanted.has("node")) {
-        return Gathered::default();
-    }
-    match pool::figures(context, selected, most).await {
-        Ok(found) => found,
-        Err(error) => none(selected, &families, &describe_error(&error)),
-    }
-}
-
-/// Replicas and slots, and which of the declared replicas answer.
-async fn replicas_and_slots(
-    context: &Context,
-    wanted: Wanted<'_>,
-    selected: &Selected,
-    how: How,
-) -> Gathered {
-    let declared = selected
-        .target
-        .as_ref()
-        .is_some_and(|target| !target.replicas.is_empty());
-    let families: Vec<&'static str> = ["replica", "slot"]
-        .into_iter()
-        .filter(|family| wanted.has(family))
-        .collect();
-    if families.is_empty() && !(declared && wanted.has("node")) {
-        return Gathered::default();
-    }
-    let asked = replication::Asked {
-        most: how.most,
-        probe: how.probe && declared && wanted.has("replica.visible_lag"),
-        rate: wanted.has("slot.time_to_loss"),
-    };
-    let measuring = replication::figures(context, selected, asked);
-    let why = match tokio::time::timeout(how.most, measuring).await {
-        Ok(Ok(found)) => return found,
-        Ok(Err(error)) => describe_error(&error),
-        Err(_) => format!("no answer within {} s", how.most.as_secs_f64()),
-    };
-    let mut found = none(selected, &families, &why);
-    // Whether a replica is up was not seen either.
-    let replicas = selected.target.iter().flat_map(|target| &target.replicas);
-    for name in replicas.filter_map(|one| one.name.as_deref()) {
-        found.missing.push(Missing {
-            metrics: "node.up",
-            labels: Arc::new(labels(&[
-                ("target", &selected.name),
-                ("node", name),
-                ("role", "replica"),
-            ])),
-            reason: Reason::NoSample,
-            why: why.clone(),
-        });
-    }
-    found
 }

@@ -1,12 +1,15 @@
 //! `dbops check`.
 
+mod figures;
 mod gather;
+mod nodes;
 mod primary;
 pub(super) mod rounds;
 mod rules;
 mod saved;
 pub(super) mod snapshot;
 mod state;
+mod target;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Measures what a target's own server tells: ages, partitions, indexes, statements, over one connection.
+//! Measures what the catalog and the statements of a target's primary tell: partitions, indexes, statements.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,19 @@ use super::gather::Wanted;
 use crate::catalog::{self, Scope, Sizes, TableScope};
 use crate::changes::inputs::Inputs;
 use crate::changes::{indexes, retention, survey};
-use crate::checks;
-use crate::checks::judge::{Labels, Measured, Reading};
+use crate::checks::judge::Labels;
 use crate::checks::measure::{self, labels};
 use crate::checks::queries::report;
 use crate::checks::reason::Reason;
-use crate::checks::verdict::{Gathered, Missing, Raw, Seen};
+use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::change::{Breadth, Depth, read_indexes};
 use crate::cli::context::{Context, Selected};
 use crate::cli::queries;
 use crate::conn::failure::{describe_error, server_error_in};
-use crate::conn::target::Node;
-use crate::conn::{Purpose, Session, begin_read, connect};
-use crate::failure::is_exhausted;
+use crate::conn::{Session, begin_read};
 use crate::plan_file::PlanFile;
 use crate::sample::statements::read::{Databases, Options, Own, Texts, read};
 use crate::sample::statements::unavailable::{self, ReadError};
-use crate::sample::{health, vitals};
 
 /// Metrics of statements that are read from the server, not from stored readings.
 const LIVE: &[&str] = &[
@@ -41,9 +37,6 @@ const LIVE: &[&str] = &[
 /// What is read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
-    /// First, while dbops itself has nothing else to do: it times round trips.
-    Vitals,
-    Health,
     Partitions,
     Indexes,
     Regressions,
@@ -52,9 +45,7 @@ enum Family {
     Statements,
 }
 
-const FAMILIES: [Family; 7] = [
-    Family::Vitals,
-    Family::Health,
+const FAMILIES: [Family; 5] = [
     Family::Partitions,
     Family::Indexes,
     Family::Regressions,
@@ -66,8 +57,6 @@ impl Family {
     /// The metrics that it gives, or their families.
     fn metrics(self) -> &'static [&'static str] {
         match self {
-            Self::Vitals => &["cache", "db", "disk", "xmin", "prepared"],
-            Self::Health => &["xid", "mxid", "database", "wal", "archive"],
             Self::Partitions => &["partition"],
             Self::Indexes => &["index"],
             Self::Regressions => &["query.regression"],
@@ -78,8 +67,6 @@ impl Family {
 
     async fn read(self, asked: &Asked<'_>, session: &mut Session) -> anyhow::Result<Gathered> {
         match self {
-            Self::Vitals => asked.vitals(session).await,
-            Self::Health => asked.health(session).await,
             Self::Partitions => asked.partitions(session).await,
             Self::Indexes => asked.indexes(session).await,
             Self::Regressions => {
@@ -106,55 +93,18 @@ pub(super) struct Asked<'a> {
     pub(super) selected: &'a Selected,
     /// Labels of the node.
     pub(super) node: &'a Arc<Labels>,
+    /// A target that has not answered for this long is given up.
+    pub(super) most: Duration,
 }
 
-/// Why the server could not be asked at all.
-pub(super) struct Down {
-    pub(super) reason: Reason,
-    pub(super) why: String,
-}
-
-/// Measures everything within `most`. What fails by itself is why it is not known, and no more: the server is down only
-/// where it cannot be connected to.
-pub(super) async fn figures(asked: &Asked<'_>, most: Duration) -> (Gathered, Option<Down>) {
-    let deadline = Instant::now() + most;
-    let late = || format!("no answer within {} s", most.as_secs_f64());
-    let mut found = Gathered::default();
-    let connected = async {
-        let settings = asked.context.settings(asked.selected)?;
-        connect(&settings, Purpose::Read).await
-    };
-    let connected = match timeout_at(deadline, connected).await {
-        Ok(Ok(session)) => Ok(session),
-        Ok(Err(error)) => Err(Down {
-            // That it has no room for another session is a measurement of its own.
-            reason: if is_exhausted(&error) {
-                Reason::Exhausted
-            } else {
-                Reason::NotConnected
-            },
-            why: describe_error(&error),
-        }),
-        Err(_) => Err(Down {
-            reason: Reason::NotConnected,
-            why: late(),
-        }),
-    };
-    let (state, basis) = match &connected {
-        Ok(_) => ("up", "connected"),
-        Err(down) => ("down", down.why.as_str()),
-    };
-    found.measured.push(Measured {
-        metric: "node.up",
-        labels: Arc::clone(asked.node),
-        reading: Reading::State(state.into()),
-        basis: basis.into(),
-        resolution: None,
-    });
-    let mut session = match connected {
-        Ok(session) => session,
-        Err(down) => return (found, Some(down)),
-    };
+/// Reads the catalog and statements until the deadline. What fails by itself is why it is not known, and no more.
+pub(super) async fn catalog(
+    asked: &Asked<'_>,
+    session: &mut Session,
+    deadline: Instant,
+    found: &mut Gathered,
+) {
+    let late = || format!("no answer within {} s", asked.most.as_secs_f64());
     let target = Arc::new(labels(&[("target", &asked.selected.name)]));
     let mut is_late = false;
     let wanted = FAMILIES
@@ -165,7 +115,7 @@ pub(super) async fn figures(asked: &Asked<'_>, most: Duration) -> (Gathered, Opt
             // What was asked before still runs on the only connection.
             (Reason::NoSample, late())
         } else {
-            match timeout_at(deadline, family.read(asked, &mut session)).await {
+            match timeout_at(deadline, family.read(asked, session)).await {
                 Ok(Ok(part)) => {
                     found.extend(part);
                     continue;
@@ -186,11 +136,10 @@ pub(super) async fn figures(asked: &Asked<'_>, most: Duration) -> (Gathered, Opt
                 why: why.clone(),
             }));
     }
-    (found, None)
 }
 
 /// Why something could not be read.
-fn reason_of(error: &anyhow::Error) -> Reason {
+pub(super) fn reason_of(error: &anyhow::Error) -> Reason {
     match server_error_in(error) {
         Some(server) if server.sqlstate == "42501" => Reason::NoPrivilege,
         _ => Reason::NoSample,
@@ -198,70 +147,6 @@ fn reason_of(error: &anyhow::Error) -> Reason {
 }
 
 impl Asked<'_> {
-    async fn vitals(&self, session: &mut Session) -> anyhow::Result<Gathered> {
-        let wanted = self.wanted;
-        let machine = if self
-            .context
-            .resolved(self.selected, Node::Primary)?
-            .is_local()
-        {
-            vitals::Machine::This
-        } else {
-            vitals::Machine::Other
-        };
-        let times = if wanted.has("db") {
-            Some(vitals::round_trips(session).await?)
-        } else {
-            None
-        };
-        let version = session.server_version_num();
-        let tx = begin_read(session).await?;
-        let asked = vitals::Wanted {
-            cache: wanted.has("cache"),
-            disk: wanted.has("disk"),
-            holders: wanted.has("xmin"),
-            prepared: wanted.has("prepared"),
-        };
-        let read = vitals::read(&tx, version, asked, machine).await?;
-        tx.commit()
-            .await
-            .context("ending the reading transaction")?;
-        let mut found = checks::vitals::vitals(self.node, &read);
-        found.raw.extend(times.map(|times| Raw {
-            metric: "db.probe_p95",
-            labels: Arc::clone(self.node),
-            seen: Seen::Times(times),
-        }));
-        Ok(found)
-    }
-
-    async fn health(&self, session: &mut Session) -> anyhow::Result<Gathered> {
-        let wanted = self.wanted;
-        let version = session.server_version_num();
-        let tx = begin_read(session).await?;
-        let read = health::read(
-            &tx,
-            version,
-            health::Wanted {
-                ages: wanted.has("xid") || wanted.has("mxid"),
-                sizes: wanted.has("database"),
-                wal: wanted.has("wal"),
-                archive: wanted.has("archive"),
-            },
-        )
-        .await?;
-        tx.commit()
-            .await
-            .context("ending the reading transaction")?;
-        let mut measured = measure::health(&self.selected.name, self.node, &read);
-        // What was not asked for was not read.
-        measured.retain(|one| wanted.has(one.metric));
-        Ok(Gathered {
-            measured,
-            ..Gathered::default()
-        })
-    }
-
     async fn partitions(&self, session: &mut Session) -> anyhow::Result<Gathered> {
         let tx = begin_read(session).await?;
         let scope = Scope {

@@ -6,23 +6,20 @@ mod sessions;
 mod status;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use self::nodes::{Ask, ask_target};
-use super::asking::NodeArgs;
+pub(super) use self::nodes::{read_console, roles, unseen};
 use super::context::{Context, Selected};
 use crate::checks::judge::{Measured, Reading};
 use crate::checks::measure::labels;
 use crate::checks::pool::budget::{Inputs, budget};
 use crate::checks::pool::measured::measured;
-use crate::checks::pool::status::{Status, status};
+use crate::checks::pool::status::{Asked, Status, status};
 use crate::checks::reason::Reason;
 use crate::checks::verdict::{Gathered, Missing};
 use crate::failure::Exit;
 use crate::plan_file::Target;
-use crate::sample::pool::server::Detail;
 
 /// Show who takes the connections, and what is left of them
 #[derive(Debug, Args)]
@@ -53,19 +50,8 @@ pub(super) fn run(group: Group, context: &Context) -> anyhow::Result<Exit> {
     }
 }
 
-/// Measures what rules can hold of a target's connections and pools, on all nodes of it at once within `most`.
-///
-/// # Errors
-/// Usage; a node that cannot be reached is a figure that is not known.
-pub(super) async fn figures(
-    context: &Context,
-    selected: &Selected,
-    most: Duration,
-) -> anyhow::Result<Gathered> {
-    // Connecting, reading and knocking at backends follow each other.
-    let everything = NodeArgs::all(most / 3);
-    let what = Ask::All(Detail::Counts);
-    let asked = ask_target(&everything, context, selected, what).await?;
+/// What rules can hold of a target's connections and pools, of what its nodes said.
+pub(super) fn figures(selected: &Selected, asked: &[Asked]) -> Gathered {
     let target = selected.target.as_ref();
     let budget = target
         .filter(|target| !target.app_pools.is_empty())
@@ -73,18 +59,18 @@ pub(super) async fn figures(
             budget(Inputs {
                 name: &selected.name,
                 target,
-                asked: &asked,
+                asked,
                 capacity: None,
                 machine: None,
             })
         });
-    let status = status(&selected.name, &asked);
-    Ok(told_once(
+    let status = status(&selected.name, asked);
+    told_once(
         &selected.name,
         target,
         measured(&status, target, budget.as_ref()),
         &status,
-    ))
+    )
 }
 
 /// What a node that does not answer leaves unknown has one cause, `node.up`.

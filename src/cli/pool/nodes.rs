@@ -11,12 +11,13 @@ use crate::cli::asking::{NodeArgs, unless_interrupted};
 use crate::cli::context::{Context, Selected};
 use crate::conn::failure::describe_error;
 use crate::conn::target::Node;
-use crate::conn::{Endpoint, Session, Settings, begin_read, connect_any, connect_console};
+use crate::conn::{Endpoint, Session, Settings, connect_any, connect_console};
 use crate::failure::{Failure, is_exhausted};
 use crate::plan_file::PlanFile;
 use crate::sample::pool::model::ServerSample;
 use crate::sample::pool::server::{self, Detail};
 use crate::sample::pool::{console, doors};
+use crate::sample::replication::model::{Silence, SilenceKind};
 
 /// How long a backend may take to accept a connection when it is asked why a pool waits.
 const REACH_PATIENCE: Duration = Duration::from_secs(2);
@@ -118,7 +119,7 @@ fn is_required(selected: &Selected, node: Node<'_>) -> bool {
 }
 
 /// Roles whose limits the budget needs, connected or not.
-fn roles(selected: &Selected) -> Vec<String> {
+pub(in crate::cli) fn roles(selected: &Selected) -> Vec<String> {
     let apps = selected.target.iter().flat_map(|one| &one.app_pools);
     apps.map(|app| app.db_role.clone()).collect()
 }
@@ -172,15 +173,7 @@ async fn one(
         Endpoint::Server(session) => timeout(limit, sample(session, detail, roles))
             .await
             .map(|read| read.map(|sample| Seen::Server(Box::new(sample)))),
-        Endpoint::Console(session) => match timeout(limit, console::read(&session)).await {
-            Ok(Ok(mut sample)) => {
-                session.close().await;
-                let patience = limit.min(REACH_PATIENCE);
-                doors::knock(&mut sample, settings.is_local(), patience).await;
-                Ok(Ok(Seen::Pooler(Box::new(sample))))
-            }
-            other => other.map(|read| read.map(|sample| Seen::Pooler(Box::new(sample)))),
-        },
+        Endpoint::Console(session) => return read_console(&session, settings, limit).await,
     };
     match read {
         Ok(Ok(seen)) => seen,
@@ -189,19 +182,42 @@ async fn one(
     }
 }
 
+/// Reads a console, and knocks at the backends of pools that wait; each may take as long as `limit`.
+pub(in crate::cli) async fn read_console(
+    session: &Session,
+    settings: &Settings,
+    limit: Duration,
+) -> Seen {
+    match timeout(limit, console::read(session)).await {
+        Ok(Ok(mut sample)) => {
+            let patience = limit.min(REACH_PATIENCE);
+            doors::knock(&mut sample, settings.is_local(), patience).await;
+            Seen::Pooler(Box::new(sample))
+        }
+        Ok(Err(error)) => Seen::NotConnected(describe_error(&error)),
+        Err(_) => Seen::NotConnected(format!(
+            "{settings}: no answer within {} s",
+            limit.as_secs_f64()
+        )),
+    }
+}
+
+/// A node that could not be asked, as a figure.
+pub(in crate::cli) fn unseen(silence: &Silence) -> Seen {
+    match silence.kind {
+        SilenceKind::Exhausted => Seen::Exhausted(silence.message.clone()),
+        _ => Seen::NotConnected(silence.message.clone()),
+    }
+}
+
 async fn sample(
     mut session: Session,
     detail: Detail,
     roles: &[String],
 ) -> anyhow::Result<ServerSample> {
-    let place = session.place().to_owned();
-    let tx = begin_read(&mut session).await?;
-    let sample = server::read(&tx, detail, roles)
+    let sample = server::read(&mut session, detail, roles)
         .await
-        .with_context(|| format!("reading the sessions of {place}"))?;
-    tx.commit()
-        .await
-        .context("ending the reading transaction")?;
+        .with_context(|| format!("reading the sessions of {}", session.place()))?;
     session.close().await;
     Ok(sample)
 }

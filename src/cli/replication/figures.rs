@@ -1,90 +1,41 @@
 //! What `dbops check` asks of replication: figures of replicas and slots, and which replicas answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::gather::{Place, Probing, gather, gather_with_rate, places};
+use super::gather::{Place, places};
 use crate::checks::judge::{Measured, Reading};
 use crate::checks::known::Known;
 use crate::checks::measure::labels;
 use crate::checks::reason::Reason;
 use crate::checks::replication::{Tree, measured, raws, tree};
 use crate::checks::verdict::{Gathered, Missing};
-use crate::cli::asking::NodeArgs;
 use crate::cli::context::{Context, Selected};
+use crate::sample::replication::model::Sample;
 
-/// The rate of WAL is measured over this long.
-const RATE_OVER: Duration = Duration::from_secs(1);
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::cli) struct Asked {
-    /// Everything together takes no longer than this.
-    pub(in crate::cli) most: Duration,
-    /// Whether lag is measured by a commit of dbops.
-    pub(in crate::cli) probe: bool,
-    /// Whether slots' time to loss is, which needs the rate of WAL.
-    pub(in crate::cli) rate: bool,
-}
-
-/// Measures a target's replicas and slots.
+/// Returns the servers of a target, the primary first, by the names that rules know.
 ///
 /// # Errors
 /// A setting of a node is wrong.
-pub(in crate::cli) async fn figures(
+pub(in crate::cli) fn declared(
     context: &Context,
     selected: &Selected,
-    asked: Asked,
-) -> anyhow::Result<Gathered> {
-    // Connecting, reading, the probe and the rate follow each other; one node that hangs must not cost the others.
-    let each = asked.most / 8;
-    let nodes = NodeArgs::all(each.min(Duration::from_secs(2)));
-    let probing = if asked.probe {
-        let patience = (asked.most / 4).min(Duration::from_secs(3));
-        Probing::For {
-            patience,
-            // With connecting and reading it must end within the time that there is.
-            longest_delay: asked.most / 4,
-        }
-    } else {
-        Probing::Off
-    };
-    let limit = nodes.patience.node_timeout;
-    let sample = gather(asked_places(&nodes, context, selected)?, limit, probing).await;
+) -> anyhow::Result<Vec<Place>> {
+    let mut all = places(&[], context, selected)?;
+    if let (None, Some((declared, _))) = (&selected.target, all.first_mut()) {
+        declared.name = "primary".to_owned();
+    }
+    Ok(all)
+}
+
+/// The figures of a target's replicas and slots.
+pub(in crate::cli) fn figures(selected: &Selected, sample: &Sample) -> Gathered {
     let replicas: Vec<&str> = selected
         .target
         .iter()
         .flat_map(|target| &target.replicas)
         .filter_map(|one| one.name.as_deref())
         .collect();
-    let mut found = taken(&selected.name, &replicas, &tree(&sample));
-    if asked.rate {
-        let again = asked_places(&nodes, context, selected)?;
-        let sample = gather_with_rate(again, limit, RATE_OVER.min(each)).await;
-        for timed in measured(&selected.name, &tree(&sample)) {
-            let same =
-                |one: &&mut Measured| one.metric == timed.metric && one.labels == timed.labels;
-            if timed.metric == "slot.time_to_loss"
-                && let Some(one) = found.measured.iter_mut().find(same)
-            {
-                *one = timed;
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The nodes; the one that connection options lead to has the name that rules know of the others.
-fn asked_places(
-    nodes: &NodeArgs,
-    context: &Context,
-    selected: &Selected,
-) -> anyhow::Result<Vec<Place>> {
-    let mut all = places(nodes, context, selected)?;
-    if let (None, Some((declared, _))) = (&selected.target, all.first_mut()) {
-        declared.name = "primary".to_owned();
-    }
-    Ok(all)
+    taken(&selected.name, &replicas, &tree(sample))
 }
 
 /// The figures of a tree. What a declared node could not tell is missing with its cause, never left out.

@@ -6,31 +6,28 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::apply::probe;
-use crate::cli::asking::NodeArgs;
+use crate::apply::probe::{self, Probed};
 use crate::cli::context::{Context, Selected};
-use crate::conn::Settings;
 use crate::conn::failure::{describe_error, server_error_in};
 use crate::conn::target::Node;
+use crate::conn::{Session, Settings};
 use crate::failure::Failure;
-use crate::sample::replication::follow::{Mark, confirmed, replayed};
+use crate::sample::replication::follow::{Confirmed, Mark, confirmed, replayed};
 use crate::sample::replication::model::{Declared, Facts, Followed, Probe, Sample};
-use crate::sample::replication::read::{
-    Linked, connect_all, primary, primary_end, primary_mut, read,
-};
+use crate::sample::replication::read::{Linked, connect_all, primary_end, primary_mut, read};
 
 /// Longest wait for the primary to commit the probe; the server itself gives up after 2 s.
 const PROBE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// A node and how to reach it.
-pub(super) type Place = (Declared, Settings);
+pub(in crate::cli) type Place = (Declared, Settings);
 
-/// Returns the nodes of a target, the primary first.
+/// Returns the nodes of a target, the primary first; with `wanted` those alone.
 ///
 /// # Errors
 /// A setting that is wrong, or a node that is not declared.
 pub(super) fn places(
-    args: &NodeArgs,
+    wanted: &[String],
     context: &Context,
     selected: &Selected,
 ) -> anyhow::Result<Vec<Place>> {
@@ -41,7 +38,7 @@ pub(super) fn places(
     }];
     let Some(target) = &selected.target else {
         let settings = context.settings(selected)?;
-        if !args.node.is_empty() {
+        if !wanted.is_empty() {
             return Err(Failure::usage("--node needs the target of a plan file").into());
         }
         all[0].name = "server".to_owned();
@@ -60,8 +57,7 @@ pub(super) fn places(
             labels: replica.rule_labels(),
         });
     }
-    if let Some(unknown) = args
-        .node
+    if let Some(unknown) = wanted
         .iter()
         .find(|name| !all.iter().any(|node| node.name == **name))
     {
@@ -73,7 +69,7 @@ pub(super) fn places(
         );
     }
     all.into_iter()
-        .filter(|node| args.node.is_empty() || args.node.contains(&node.name))
+        .filter(|node| wanted.is_empty() || wanted.contains(&node.name))
         .map(|declared| {
             let node = if declared.replica {
                 Node::Replica(&declared.name)
@@ -170,7 +166,7 @@ async fn probe_all(
             (can_replay(facts) && facts.cannot_follow(top).is_none()).then_some((one, delay))
         })
         .collect();
-    let follow = join_all(able.into_iter().map(async |(one, delay)| {
+    let replayed = join_all(able.into_iter().map(async |(one, delay)| {
         let followed = if delay > longest_delay {
             Followed::Delayed {
                 delay_s: delay.as_secs_f64(),
@@ -179,14 +175,13 @@ async fn probe_all(
             follow(one, mark, until + delay).await
         };
         (one.declared.name.clone(), followed)
-    }));
-    let watch = async {
-        match primary(linked) {
-            Some(session) => confirmed(session, mark, until).await,
-            None => BTreeMap::new(),
-        }
+    }))
+    .await;
+    // By then those that are there have confirmed it; the others are waited for as long.
+    let (confirmed, _) = match primary_mut(linked) {
+        Some(session) => confirmed(session, mark, until, Confirmed::default()).await,
+        None => Default::default(),
     };
-    let (replayed, confirmed) = tokio::join!(follow, watch);
     Ok(Probe {
         lsn: mark.lsn,
         replayed: replayed.into_iter().collect(),
@@ -203,9 +198,9 @@ fn can_replay(facts: &Facts) -> bool {
 
 /// Why no probe was committed.
 #[derive(Debug)]
-pub(super) struct Unmarked {
+pub(in crate::cli) struct Unmarked {
     /// In words.
-    pub(super) why: String,
+    pub(in crate::cli) why: String,
     /// Whether the primary is there and the role may not write to it: asking again changes nothing.
     pub(super) refused: bool,
 }
@@ -225,9 +220,17 @@ impl Unmarked {
 /// # Errors
 /// Why nothing was written.
 pub(super) async fn mark(linked: &mut [Linked]) -> Result<Mark, Unmarked> {
-    let Some(session) = primary_mut(linked) else {
-        return Err(Unmarked::lost("no primary answered"));
-    };
+    match primary_mut(linked) {
+        Some(session) => probed(session).await.map(|probed| probed.mark),
+        None => Err(Unmarked::lost("no primary answered")),
+    }
+}
+
+/// Commits a probe by this session.
+///
+/// # Errors
+/// Why nothing was written.
+pub(in crate::cli) async fn probed(session: &mut Session) -> Result<Probed, Unmarked> {
     // A server that is frozen keeps its connections and answers nothing.
     match timeout(PROBE_PATIENCE, probe::commit(session)).await {
         Ok(done) => done.map_err(|error| {

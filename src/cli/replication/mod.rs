@@ -6,7 +6,8 @@ mod slots;
 mod status;
 mod wait;
 
-pub(super) use self::figures::{Asked, figures};
+pub(super) use self::figures::{declared, figures};
+pub(super) use self::gather::probed;
 use clap::{Args, Subcommand};
 
 use super::context::Context;

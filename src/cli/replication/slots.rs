@@ -31,7 +31,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut trees = Vec::new();
     let mut exit = Exit::Done;
     for selected in context.targets(&plan)? {
-        let places = places(&args.nodes, context, &selected)?;
+        let places = places(&args.nodes.node, context, &selected)?;
         let limit = args.nodes.patience.node_timeout;
         let sample = context.block_on(unless_interrupted(gather_with_rate(
             places,

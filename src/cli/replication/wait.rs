@@ -52,7 +52,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if !nodes.node.is_empty() {
         nodes.node.push("primary".to_owned());
     }
-    let places = places(&nodes, context, selected)?;
+    let places = places(&nodes.node, context, selected)?;
     if places.len() < 2 {
         return Err(Failure::usage("there is no replica to wait for")
             .hint("declare the replicas of the target in a plan file: docs/replication.md")

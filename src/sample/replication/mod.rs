@@ -6,3 +6,5 @@ pub mod follow;
 pub mod lsn;
 pub mod model;
 pub mod read;
+
+mod rows;

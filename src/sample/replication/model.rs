@@ -383,20 +383,29 @@ impl Sample {
     /// # Errors
     /// None answered, or several: then nothing may be written to any.
     pub fn writer(&self) -> Result<(&str, &Facts), String> {
-        let writers: Vec<(&str, &Facts)> = (self.nodes.iter())
+        let writers: Vec<((&str, &Facts), &str)> = (self.nodes.iter())
             .filter_map(|node| Some((node.declared.name.as_str(), node.facts.as_ref().ok()?)))
             .filter(|(_, facts)| !facts.position.in_recovery)
+            .map(|(name, facts)| ((name, facts), name))
             .collect();
-        match writers.as_slice() {
-            [one] => Ok(*one),
-            [] => Err("no primary answered, so there is nowhere to commit a probe".to_owned()),
-            several => {
-                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                Err(format!(
-                    "several primaries answered ({}): nothing is written to any",
-                    names.join(", ")
-                ))
-            }
+        only_writer(&writers)
+    }
+}
+
+/// Returns the only one of the servers that take writes, each with its name.
+///
+/// # Errors
+/// None answered, or several: then nothing may be written to any.
+pub fn only_writer<T: Copy>(writers: &[(T, &str)]) -> Result<T, String> {
+    match writers {
+        [(one, _)] => Ok(*one),
+        [] => Err("no primary answered, so there is nowhere to commit a probe".to_owned()),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(_, name)| *name).collect();
+            Err(format!(
+                "several primaries answered ({}): nothing is written to any",
+                names.join(", ")
+            ))
         }
     }
 }

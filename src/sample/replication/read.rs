@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use tokio_postgres::types::FromSql;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Row};
 
 use super::lsn::Lsn;
 use super::model::{
-    Conflicts, Cut, Declared, Facts, Holder, NodeRow, NodeSample, Position, Receiver, Sample,
-    Sender, Silence, SilenceKind, Slot, Subscription,
+    Cut, Declared, Facts, NodeSample, Position, Sample, Sender, Silence, SilenceKind,
 };
+use super::rows;
 use crate::conn::failure::{describe_error, server_error_in};
-use crate::conn::{Purpose, Session, Settings, begin_read, connect};
-use crate::sql::{self, Query, replication as queries};
+use crate::conn::{Purpose, Session, Settings, connect};
+use crate::failure::is_exhausted;
+use crate::sample::bundle::{self, Answers, Part};
+use crate::sql::{self, replication as queries};
 
 /// A node and the connection to it.
 pub struct Linked {
@@ -60,50 +62,58 @@ pub async fn read(linked: &mut [Linked], limit: Duration) -> Sample {
     .await;
     let after = primary_end(linked, limit).await;
     let seconds = started.elapsed().as_secs_f64();
-    let reference = positions
-        .iter()
-        .flatten()
-        .find(|one| !one.position.in_recovery)
-        .copied();
     let rest = join_all(
         linked
             .iter_mut()
             .zip(positions)
             .map(async |(one, position)| {
-                let (Ok(session), Ok(position)) = (&mut one.session, &position) else {
-                    return position.map(|_| None);
+                let facts = match (&mut one.session, &position) {
+                    (Ok(session), Ok(_)) => {
+                        match tokio::time::timeout(limit, facts(session)).await {
+                            Ok(facts) => facts.map_err(|error| silence(&error)),
+                            Err(_) => Err(late(limit)),
+                        }
+                    }
+                    (_, Err(silent)) => Err(silent.clone()),
+                    (Err(silent), Ok(_)) => Err(silent.clone()),
                 };
-                match tokio::time::timeout(limit, facts(session)).await {
-                    Ok(Ok(facts)) => Ok(Some((facts, *position))),
-                    Ok(Err(error)) => Err(silence(&error)),
-                    Err(_) => Err(late(limit)),
-                }
+                (one.declared.clone(), position.ok(), facts)
             }),
     )
     .await;
-    let nodes = linked
+    let cut = before.zip(after).map(|(before, after)| Cut {
+        before,
+        after,
+        seconds,
+    });
+    assembled(rest, cut)
+}
+
+/// Puts together what nodes said, each with when it said where it was.
+pub fn assembled(
+    nodes: Vec<(Declared, Option<Timed>, Result<Facts, Silence>)>,
+    cut: Option<Cut>,
+) -> Sample {
+    let reference = nodes
         .iter()
-        .zip(rest)
-        .map(|(one, read)| NodeSample {
-            declared: one.declared.clone(),
-            facts: match read {
-                Ok(Some((mut facts, timed))) => {
-                    facts.position = timed.position;
-                    facts.clock_offset = reference.map(|other| timed.offset_from(&other));
-                    Ok(facts)
-                }
-                Ok(None) => Err(late(limit)),
-                Err(silent) => Err(silent),
-            },
-        })
-        .collect();
+        .filter_map(|(_, timed, _)| *timed)
+        .find(|one| !one.position.in_recovery);
+    let nodes = nodes.into_iter().map(|(declared, timed, facts)| {
+        let placed = |mut facts: Facts| {
+            if let Some(timed) = timed {
+                facts.position = timed.position;
+                facts.clock_offset = reference.map(|other| timed.offset_from(&other));
+            }
+            facts
+        };
+        NodeSample {
+            declared,
+            facts: facts.map(placed),
+        }
+    });
     Sample {
-        nodes,
-        cut: before.zip(after).map(|(before, after)| Cut {
-            before,
-            after,
-            seconds,
-        }),
+        nodes: nodes.collect(),
+        cut,
         ..Sample::default()
     }
 }
@@ -133,8 +143,9 @@ pub fn primary_mut(linked: &mut [Linked]) -> Option<&mut Session> {
 
 /// A position and when it was asked for and answered.
 #[derive(Debug, Clone, Copy)]
-struct Timed {
-    position: Position,
+pub struct Timed {
+    /// The position.
+    pub position: Position,
     asked: Instant,
     answered: Instant,
 }
@@ -177,7 +188,63 @@ pub async fn position(client: &Client) -> Result<Position> {
         .query_typed(&sql::marked(sql::pick(&queries::POSITION, 0)), &[])
         .await
         .context("asking for the position")?;
-    let row = rows.first().context("the server said no position")?;
+    placed(rows.first().context("the server said no position")?)
+}
+
+/// A first look at a server: where it is, and what tells how to go on with it.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Where it is.
+    pub timed: Timed,
+    /// Whether a standby replays what it gets, or would.
+    pub can_replay: bool,
+    /// `recovery_min_apply_delay`.
+    pub apply_delay: Duration,
+    /// The same on a primary and its physical replicas.
+    pub system_identifier: String,
+    /// Whether the role may list the files of the WAL folder.
+    pub may_list_wal: bool,
+    /// Whether the role may list those that wait to be archived.
+    pub may_list_archive: bool,
+}
+
+/// Takes a first look at a server.
+///
+/// # Errors
+/// Why it is silent.
+pub async fn look(session: &Session, limit: Duration) -> Result<Look, Silence> {
+    let asked = Instant::now();
+    let text = sql::marked(sql::pick(&queries::LOOK, session.server_version_num()));
+    let looking = async {
+        let rows = session
+            .query_typed(&text, &[])
+            .await
+            .context("taking a first look")?;
+        let row = rows.first().context("the server said nothing")?;
+        let in_recovery = get(row, "in_recovery")?;
+        // What is paused or receives nothing is known to; waiting for it would only take time.
+        let fed = get::<bool>(row, "receives")? || get::<bool>(row, "restores")?;
+        let paused = get::<Option<bool>>(row, "paused")? == Some(true);
+        Ok(Look {
+            timed: Timed {
+                position: placed(row)?,
+                asked,
+                answered: Instant::now(),
+            },
+            can_replay: in_recovery && fed && !paused,
+            apply_delay: Duration::from_millis(get::<i64>(row, "apply_delay_ms")?.unsigned_abs()),
+            system_identifier: get(row, "system_identifier")?,
+            may_list_wal: get(row, "may_list_wal")?,
+            may_list_archive: get(row, "may_list_archive")?,
+        })
+    };
+    match tokio::time::timeout(limit, looking).await {
+        Ok(looked) => looked.map_err(|error| silence(&error)),
+        Err(_) => Err(late(limit)),
+    }
+}
+
+fn placed(row: &Row) -> Result<Position> {
     Ok(Position {
         clock: get(row, "clock")?,
         in_recovery: get(row, "in_recovery")?,
@@ -187,38 +254,40 @@ pub async fn position(client: &Client) -> Result<Position> {
     })
 }
 
-/// Reads who receives from a server, outside a transaction.
+/// Reads who receives from a server, and how far it is itself.
 ///
 /// # Errors
 /// The connection, or the server's refusal.
-pub async fn senders(session: &Session) -> Result<Vec<Sender>> {
-    let text = sql::marked(sql::pick(&queries::SENDERS, session.server_version_num()));
-    let rows = session
-        .query_typed(&text, &[])
-        .await
-        .context("reading who receives")?;
-    rows.iter().map(sender).collect()
+pub async fn senders(session: &mut Session) -> Result<(Vec<Sender>, Option<Lsn>)> {
+    let both = [Part::of(&queries::SENDERS), Part::of(&queries::POSITION)];
+    let answers = bundle::read(session, &both).await?;
+    let senders = answers.rows(&queries::SENDERS, rows::sender)?;
+    let flushed = answers.rows(&queries::POSITION, rows::flushed)?;
+    Ok((senders, flushed.into_iter().next().flatten()))
 }
 
-async fn facts(session: &mut Session) -> Result<Facts> {
-    let version_num = session.server_version_num();
-    let tx = begin_read(session).await?;
-    let reader = Reader {
-        tx: &tx,
-        version_num,
-    };
-    // Sent one after the other without waiting for answers.
-    let (node, senders, receivers, slots, subscriptions, conflicts, holders) = tokio::try_join!(
-        reader.list(&queries::NODE, node_row),
-        reader.list(&queries::SENDERS, sender),
-        reader.list(&queries::RECEIVER, receiver),
-        reader.list(&queries::SLOTS, slot),
-        reader.list(&queries::SUBSCRIPTIONS, subscription),
-        reader.list(&queries::CONFLICTS, conflicts),
-        reader.list(&queries::HOLDERS, holder),
-    )?;
-    tx.commit().await.context("ending to read")?;
-    let mut node = node
+/// What is read of a node, beside its position.
+pub fn parts() -> Vec<Part> {
+    [
+        &queries::NODE,
+        &queries::SENDERS,
+        &queries::RECEIVER,
+        &queries::SLOTS,
+        &queries::SUBSCRIPTIONS,
+        &queries::CONFLICTS,
+        &queries::HOLDERS,
+    ]
+    .map(Part::of)
+    .into()
+}
+
+/// Takes what [`parts`] brought.
+///
+/// # Errors
+/// The server refused one of them.
+pub fn taken(answers: &Answers, version_num: i32) -> Result<Facts> {
+    let mut node = answers
+        .rows(&queries::NODE, rows::node_row)?
         .into_iter()
         .next()
         .context("the server said nothing of itself")?;
@@ -233,30 +302,26 @@ async fn facts(session: &mut Session) -> Result<Facts> {
         },
         clock_offset: None,
         node,
-        senders,
-        receiver: receivers.into_iter().next(),
-        slots,
-        subscriptions,
-        conflicts: conflicts.into_iter().next().unwrap_or_default(),
-        holders,
+        senders: answers.rows(&queries::SENDERS, rows::sender)?,
+        receiver: (answers
+            .rows(&queries::RECEIVER, rows::receiver)?
+            .into_iter())
+        .next(),
+        slots: answers.rows(&queries::SLOTS, rows::slot)?,
+        subscriptions: answers.rows(&queries::SUBSCRIPTIONS, rows::subscription)?,
+        conflicts: (answers
+            .rows(&queries::CONFLICTS, rows::conflicts)?
+            .into_iter())
+        .next()
+        .unwrap_or_default(),
+        holders: answers.rows(&queries::HOLDERS, rows::holder)?,
     })
 }
 
-struct Reader<'a> {
-    tx: &'a Transaction<'a>,
-    version_num: i32,
-}
-
-impl Reader<'_> {
-    async fn list<T>(&self, query: &Query, row: fn(&Row) -> Result<T>) -> Result<Vec<T>> {
-        let what = || format!("reading `{}`", query.name);
-        let text = sql::marked(sql::pick(query, self.version_num));
-        let rows = self.tx.query_typed(&text, &[]).await.with_context(what)?;
-        rows.iter()
-            .map(row)
-            .collect::<Result<_>>()
-            .with_context(what)
-    }
+async fn facts(session: &mut Session) -> Result<Facts> {
+    let version_num = session.server_version_num();
+    let answers = bundle::read(session, &parts()).await?;
+    taken(&answers, version_num)
 }
 
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T> {
@@ -270,127 +335,8 @@ fn lsn(row: &Row, column: &str) -> Result<Option<Lsn>> {
         .transpose()
 }
 
-fn node_row(row: &Row) -> Result<NodeRow> {
-    let timeline: Option<&str> = get(row, "timeline_hex")?;
-    Ok(NodeRow {
-        version_num: 0,
-        version: get(row, "version")?,
-        role: get(row, "role")?,
-        reads_all_stats: get(row, "reads_all_stats")?,
-        system_identifier: get(row, "system_identifier")?,
-        timeline: timeline.and_then(|hex| u32::from_str_radix(hex, 16).ok()),
-        commit_age_s: get(row, "commit_age")?,
-        paused: get(row, "pause_requested")?,
-        pause_state: get(row, "pause_state")?,
-        segment_bytes: get(row, "segment_bytes")?,
-        status_interval_s: get(row, "status_interval_s")?,
-        apply_delay_ms: get(row, "apply_delay_ms")?,
-        restores: get(row, "restores")?,
-        feedback: get(row, "feedback")?,
-        synchronous_names: get(row, "synchronous_names")?,
-        slot_keep_mb: get(row, "slot_keep_mb")?,
-        sync_waiting: get(row, "sync_waiting")?,
-        sync_waiting_s: get(row, "sync_waiting_s")?,
-    })
-}
-
-fn sender(row: &Row) -> Result<Sender> {
-    Ok(Sender {
-        pid: get(row, "pid")?,
-        application_name: get(row, "application_name")?,
-        client_address: get(row, "client_address")?,
-        state: get(row, "state")?,
-        sent: lsn(row, "sent")?,
-        written: lsn(row, "written")?,
-        flushed: lsn(row, "flushed")?,
-        replayed: lsn(row, "replayed")?,
-        write_lag_s: get(row, "write_lag_s")?,
-        flush_lag_s: get(row, "flush_lag_s")?,
-        replay_lag_s: get(row, "replay_lag_s")?,
-        sync_priority: get(row, "sync_priority")?,
-        sync_state: get(row, "sync_state")?,
-        reply_age_s: get(row, "reply_age_s")?,
-        slot_name: get(row, "slot_name")?,
-        slot_type: get(row, "slot_type")?,
-    })
-}
-
-fn receiver(row: &Row) -> Result<Receiver> {
-    Ok(Receiver {
-        pid: get(row, "pid")?,
-        status: get(row, "status")?,
-        timeline: get(row, "timeline")?,
-        flushed: lsn(row, "flushed")?,
-        sender_end: lsn(row, "sender_end")?,
-        message_age_s: get(row, "message_age_s")?,
-        slot_name: get(row, "slot_name")?,
-        sender_host: get(row, "sender_host")?,
-        sender_port: get(row, "sender_port")?,
-        application_name: get(row, "application_name")?,
-    })
-}
-
-fn slot(row: &Row) -> Result<Slot> {
-    Ok(Slot {
-        name: get(row, "name")?,
-        kind: get(row, "kind")?,
-        plugin: get(row, "plugin")?,
-        database: get(row, "database_name")?,
-        temporary: get(row, "temporary")?,
-        active: get(row, "active")?,
-        active_pid: get(row, "active_pid")?,
-        xmin_age: get(row, "xmin_age")?,
-        catalog_xmin_age: get(row, "catalog_xmin_age")?,
-        restart: lsn(row, "restart")?,
-        confirmed: lsn(row, "confirmed")?,
-        wal_status: get(row, "wal_status")?,
-        safe_bytes: get(row, "safe_bytes")?,
-        conflicting: get(row, "conflicting")?,
-        inactive_s: get(row, "inactive_s")?,
-        invalidation: get(row, "invalidation")?,
-        failover: get(row, "failover")?,
-        synced: get(row, "synced")?,
-    })
-}
-
-fn subscription(row: &Row) -> Result<Subscription> {
-    Ok(Subscription {
-        name: get(row, "name")?,
-        database: get(row, "database_name")?,
-        enabled: get(row, "enabled")?,
-        slot_name: get(row, "slot_name")?,
-        pid: get(row, "pid")?,
-        received: lsn(row, "received")?,
-        reported: lsn(row, "reported")?,
-        message_age_s: get(row, "message_age_s")?,
-        apply_errors: get(row, "apply_errors")?,
-        sync_errors: get(row, "sync_errors")?,
-        conflicts: get(row, "conflicts")?,
-    })
-}
-
-fn conflicts(row: &Row) -> Result<Conflicts> {
-    Ok(Conflicts {
-        tablespace: get(row, "tablespace")?,
-        lock: get(row, "lock")?,
-        snapshot: get(row, "snapshot")?,
-        bufferpin: get(row, "bufferpin")?,
-        deadlock: get(row, "deadlock")?,
-        logical_slot: get(row, "logical_slot")?,
-    })
-}
-
-fn holder(row: &Row) -> Result<Holder> {
-    Ok(Holder {
-        kind: get(row, "kind")?,
-        name: get(row, "name")?,
-        pid: get(row, "pid")?,
-        xids: get(row, "xids")?,
-        seconds: get(row, "seconds")?,
-    })
-}
-
-fn late(limit: Duration) -> Silence {
+/// The silence of a node that took too long.
+pub fn late(limit: Duration) -> Silence {
     Silence {
         kind: SilenceKind::NotConnected,
         message: format!("no answer within {limit:?}"),
@@ -398,14 +344,13 @@ fn late(limit: Duration) -> Silence {
 }
 
 /// By SQLSTATE: the texts of refusals differ between versions.
-fn silence(error: &anyhow::Error) -> Silence {
+pub fn silence(error: &anyhow::Error) -> Silence {
     let code = server_error_in(error).map(|server| server.sqlstate);
     let message = describe_error(error);
     let kind = match code.as_deref() {
         Some("53300") => SilenceKind::Exhausted,
         Some("42501") => SilenceKind::NoPrivilege,
-        // A failure to connect is told in words alone; its SQLSTATE stands there.
-        None if message.contains("SQLSTATE 53300") => SilenceKind::Exhausted,
+        None if is_exhausted(error) => SilenceKind::Exhausted,
         _ => SilenceKind::NotConnected,
     };
     Silence { kind, message }

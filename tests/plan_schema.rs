@@ -17,7 +17,7 @@ const SCHEMA: &str = "docs/dbops.schema.json";
 const VALID: &str = "tests/fixtures/plan_valid";
 
 /// Mistakes of form, which the schema must refuse too; all others depend on several keys at once.
-const OF_FORM: [&str; 27] = [
+const OF_FORM: [&str; 28] = [
     "app-pools",
     "choice-unknown",
     "hazard-unknown",
@@ -28,6 +28,7 @@ const OF_FORM: [&str; 27] = [
     "no-value",
     "premake-too-many",
     "premake-zero",
+    "ready-keys",
     "rule-override",
     "sub-unknown",
     "target-password-key",
@@ -97,6 +98,9 @@ fn without_origins(mut plan: PlanFile) -> PlanFile {
     plan.attestations
         .iter_mut()
         .for_each(|one| one.origin = Origin::default());
+    plan.ready
+        .values_mut()
+        .for_each(|group| group.origin = Origin::default());
     plan
 }
 

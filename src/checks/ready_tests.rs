@@ -10,6 +10,7 @@ use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::reason::Reason;
 use crate::checks::verdict::{Gathered, Memory, Policy, verdict};
 use crate::plan_file::rule::{Defaults, Rule};
+use crate::plan_file::{NeverEmpty, ReadyGroup};
 
 /// What is measured of one node in one round: `None` is down, NaN is not known.
 type Lag = Option<f64>;
@@ -205,6 +206,183 @@ proptest! {
                     prop_assert!(!is_ready(&said, node));
                 }
             }
+        }
+    }
+}
+
+/// A group of the rule `lag` that keeps one of its nodes, and never turns but at once.
+fn group(of: Option<&str>) -> ReadyGroup {
+    ReadyGroup {
+        all: vec!["lag".to_owned()],
+        never_empty: of.map(|of| NeverEmpty {
+            group: of.to_owned(),
+            keep: 1,
+        }),
+        down_after: Some(1),
+        up_after: Some(1),
+        ..ReadyGroup::default()
+    }
+}
+
+/// What a group says after each of some rounds of what was measured.
+fn of_group(group: &ReadyGroup, rules: &[Rule], rounds: Vec<Gathered>) -> Vec<Nodes> {
+    let policy = Policy {
+        rules,
+        defaults: Defaults::default(),
+        mutes: &[],
+        attestations: &[],
+        stages: None,
+    };
+    let groups = BTreeMap::from([("menu".to_owned(), group.clone())]);
+    let mut memory = Memory::default();
+    let mut gates = Groups::default();
+    let mut now = DateTime::<Utc>::UNIX_EPOCH;
+    (rounds.iter())
+        .map(|gathered| {
+            now += TimeDelta::seconds(30);
+            let verdict = verdict(policy, gathered, &mut memory, now);
+            let mut all = gates.next(&verdict, &groups, Turns::default());
+            all.remove("menu").unwrap()
+        })
+        .collect()
+}
+
+fn both(one: Lag, two: Lag) -> Gathered {
+    Gathered {
+        measured: [measured("r1", one), measured("r2", two)].concat(),
+        ..Gathered::default()
+    }
+}
+
+#[test]
+fn a_group_goes_by_its_own_rules_and_by_whether_a_node_is_there() {
+    let mut rules = rules(None);
+    rules.push(Rule {
+        critical: Some("> 100ms".parse().unwrap()),
+        ..Rule::new("strict", "replica.visible_lag")
+    });
+    let rounds = vec![
+        both(Some(0.5), Some(0.5)),
+        both(Some(2.0), Some(0.5)),
+        both(Some(2.0), None),
+    ];
+    let seen = of_group(&group(None), &rules, rounds);
+    let of = |node| -> Vec<bool> { seen.iter().map(|round| is_ready(round, node)).collect() };
+    assert_eq!(of("r1"), [true, false, false]);
+    assert_eq!(of("r2"), [true, true, false]);
+    let served: Vec<bool> = seen.iter().map(is_served).collect();
+    assert_eq!(served, [true, true, false]);
+    assert!(!is_served(&Nodes::new()));
+}
+
+#[test]
+fn what_is_down_is_out_of_every_group_even_while_a_rule_that_it_does_not_ask_waits() {
+    let mut rules = rules(None);
+    rules[0].lasting = Some("10m".parse().unwrap());
+    let slow = ReadyGroup {
+        down_after: Some(9),
+        ..group(Some("replica"))
+    };
+    let rounds = vec![both(Some(0.1), Some(0.1)), both(Some(0.1), None)];
+    let seen = of_group(&slow, &rules, rounds);
+    assert!(is_ready(&seen[0], "r2") && !is_ready(&seen[1], "r2"));
+    assert!(is_ready(&seen[1], "r1"));
+}
+
+#[test]
+fn a_group_keeps_its_best_node_of_the_role_or_use_that_it_names_and_of_no_other() {
+    let rules = rules(None);
+    let bad = || vec![both(Some(0.1), Some(0.1)), both(Some(2.0), Some(2.0))];
+    let kept = of_group(&group(Some("replica")), &rules, bad());
+    let ready: Vec<&Ready> = kept[1].values().filter(|one| one.ready).collect();
+    assert!(ready.len() == 1 && ready[0].kept, "{kept:?}");
+    assert!(is_served(&kept[1]));
+    let none = of_group(&group(None), &rules, bad());
+    assert!(!is_served(&none[1]));
+
+    let mut uses = bad();
+    for one in uses.iter_mut().flat_map(|round| &mut round.measured) {
+        let usage = if one.labels["node"].as_ref() == "r1" {
+            "menu"
+        } else {
+            "olap"
+        };
+        Arc::make_mut(&mut one.labels).insert("use".to_owned(), usage.into());
+    }
+    let menu = of_group(&group(Some("menu")), &rules, uses);
+    let names: Vec<&str> = menu[1].keys().map(|(_, node)| node.as_str()).collect();
+    assert_eq!(names, ["r1"]);
+    assert!(is_ready(&menu[1], "r1"));
+}
+
+#[test]
+fn a_rule_about_a_whole_target_counts_for_each_node_of_it() {
+    let mut rules = rules(None);
+    rules.push(Rule {
+        critical: Some("> 1".parse().unwrap()),
+        ..Rule::new("users", "app.users")
+    });
+    let asked = ReadyGroup {
+        all: vec!["lag".to_owned(), "users".to_owned()],
+        ..group(None)
+    };
+    let with_users = |users: f64| {
+        let mut gathered = both(Some(0.1), Some(0.1));
+        gathered.measured.push(Measured {
+            metric: "app.users",
+            labels: Arc::new([("target".to_owned(), "main".into())].into()),
+            reading: Reading::Value(users),
+            basis: "input".into(),
+            resolution: None,
+        });
+        gathered
+    };
+    let seen = of_group(&asked, &rules, vec![with_users(1.0), with_users(2.0)]);
+    let served: Vec<bool> = seen.iter().map(is_served).collect();
+    assert_eq!(served, [true, false]);
+}
+
+#[test]
+fn a_node_whose_rules_say_nothing_this_time_stays_in_its_group_as_it_was() {
+    let silent = || Gathered {
+        measured: [
+            &measured("r1", Some(0.1))[..1],
+            &measured("r2", Some(0.1))[..1],
+        ]
+        .concat(),
+        ..Gathered::default()
+    };
+    let never = of_group(&group(None), &rules(None), vec![silent()]);
+    assert!(never[0].is_empty(), "{never:?}");
+    let rounds = vec![both(Some(0.1), Some(2.0)), silent(), silent()];
+    let seen = of_group(&group(None), &rules(None), rounds);
+    assert!(is_ready(&seen[2], "r1") && !is_ready(&seen[2], "r2"));
+}
+
+proptest! {
+    #[test]
+    fn a_group_that_is_never_empty_has_a_node_as_long_as_one_can_be_connected_to(
+        rounds in prop::collection::vec(
+            prop::array::uniform2(prop_oneof![Just(None), Just(Some(f64::NAN)), (0.0..3.0).prop_map(Some)]),
+            1..40,
+        ),
+        down_after in 1_u32..4,
+        up_after in 1_u32..4,
+    ) {
+        let asked = ReadyGroup {
+            down_after: Some(down_after),
+            up_after: Some(up_after),
+            ..group(Some("replica"))
+        };
+        // Both are known to the group from the first round on.
+        let mut all = vec![both(Some(0.1), Some(0.1))];
+        all.extend(rounds.iter().map(|[one, two]| both(*one, *two)));
+        let seen = of_group(&asked, &rules(None), all);
+        for (round, said) in rounds.iter().zip(&seen[1..]) {
+            let up = round.iter().filter(|lag| lag.is_some()).count();
+            let ready = said.values().filter(|one| one.ready).count();
+            prop_assert!(ready >= up.min(1) && ready <= up, "{round:?} {said:?}");
+            prop_assert_eq!(is_served(said), ready > 0);
         }
     }
 }

@@ -92,6 +92,7 @@ impl Document {
                     "mutes",
                     "attestations",
                     "stages",
+                    "ready",
                 ] {
                     if entries.get(key).is_some_and(Value::is_null) {
                         entries.remove(key);
@@ -207,6 +208,12 @@ impl Document {
         let stages = self.key_origin(&root.key("stages"));
         if let Some(section) = &mut self.plan.stages {
             section.origin = stages;
+        }
+        let ready: Vec<Origin> = (self.plan.ready.keys())
+            .map(|name| self.key_origin(&root.key("ready").key(name)))
+            .collect();
+        for (group, origin) in self.plan.ready.values_mut().zip(ready) {
+            group.origin = origin;
         }
         for (name, origin) in targets {
             if let Some(target) = self.plan.targets.get_mut(&name) {

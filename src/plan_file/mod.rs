@@ -16,6 +16,7 @@ pub mod mute;
 pub mod policy;
 mod position;
 mod read;
+pub mod ready;
 pub mod rule;
 mod scalars;
 mod schema;
@@ -48,6 +49,7 @@ pub use index_plan::{BuildSettings, IndexColumn, IndexConstraint, IndexKey, Inde
 pub use load::{Loaded, Source, load, parse};
 pub use mute::{Day, Mute};
 pub use policy::{Expire, KeyEncoding, PartitionPolicy, SubPartitions};
+pub use ready::{NeverEmpty, ReadyGroup};
 pub use rule::{Defaults, Rule, Threshold};
 pub use schema::json_schema;
 pub use span::{CalendarSpan, Millis, SpanUnit};
@@ -105,6 +107,9 @@ pub struct PlanFile {
     /// Stages of growth: which one a system is in, and when the next is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stages: Option<Stages>,
+    /// Groups of nodes by the name that a balancer asks for, and the rules that must hold for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ready: BTreeMap<String, ReadyGroup>,
 }
 
 /// The lock budget: how long other sessions may wait behind dbops, and how long dbops tries.

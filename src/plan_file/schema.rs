@@ -23,7 +23,14 @@ pub fn json_schema() -> Value {
         root.insert("title".to_owned(), json!("dbops plan file"));
     }
     // A section with only comments below it reads as null.
-    for section in ["targets", "partitions", "indexes", "rules", "mutes"] {
+    for section in [
+        "targets",
+        "partitions",
+        "indexes",
+        "rules",
+        "mutes",
+        "ready",
+    ] {
         let pointer = format!("/properties/{section}/type");
         if let Some(kind) = schema.pointer_mut(&pointer) {
             let only = kind.take();

@@ -6,8 +6,11 @@ use super::diagnose::{Diagnostic, Spot};
 use super::document::Document;
 use super::position::Path;
 use super::validate_rule::OpenLabel;
-use super::{IndexPlan, PlanFile, validate};
+use super::{IndexPlan, PlanFile, ready, validate};
 use crate::ident::QualifiedName;
+
+/// What is declared in `ready`.
+const READY: &str = "ready group";
 
 /// The plan files united so far.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub(super) struct Union {
     indexes: Vec<Spot>,
     /// Labels of rules that some replica must bring.
     labels: Vec<OpenLabel>,
+    /// Rules and nodes that `ready` names.
+    names: Vec<ready::Open>,
     /// What was declared where, by kind and name.
     declared: BTreeMap<(&'static str, String), Spot>,
 }
@@ -27,7 +32,9 @@ pub(super) struct Union {
 impl Union {
     /// Adds one file: checks it by itself, then against what is there.
     pub(super) fn add(&mut self, mut document: Document, problems: &mut Vec<Diagnostic>) {
-        self.labels.extend(validate::document(&document, problems));
+        let open = validate::document(&document, problems);
+        self.labels.extend(open.labels);
+        self.names.extend(open.names);
         let root = Path::default();
         let budget = root.key("lock_budget");
         if document.has(&budget) {
@@ -81,6 +88,10 @@ impl Union {
             let spot = document.spot_key(&root.key("targets").key(name), "");
             self.declare("target", name.clone(), spot, problems);
         }
+        for name in document.plan.ready.keys() {
+            let spot = document.spot_key(&root.key("ready").key(name), "");
+            self.declare(READY, name.clone(), spot, problems);
+        }
         let paths = document.elements(&root.key("partitions"));
         for (policy, path) in document.plan.partitions.iter().zip(&paths) {
             let spot = document.spot(&path.key("table"), "");
@@ -107,6 +118,7 @@ impl Union {
         self.plan.rules.extend(plan.rules);
         self.plan.mutes.extend(plan.mutes);
         self.plan.attestations.extend(plan.attestations);
+        self.plan.ready.extend(plan.ready);
     }
 
     /// Returns the united plan and where each of its indexes is named.
@@ -117,6 +129,20 @@ impl Union {
         let declared: BTreeSet<&str> = declared.map(String::as_str).collect();
         let labels = std::mem::take(&mut self.labels);
         problems.extend(labels.into_iter().filter_map(|one| one.problem(&declared)));
+        let names = std::mem::take(&mut self.names);
+        problems.extend(names.into_iter().filter_map(|one| one.problem(&self.plan)));
+        for (kind, name) in self.declared.keys().filter(|(kind, _)| *kind == READY) {
+            let taken = self.declared.get(&("target", name.clone()));
+            if let (Some(target), Some(group)) = (taken, self.declared.get(&(*kind, name.clone())))
+            {
+                problems.push(
+                    Diagnostic::error(format!("`{name}` is a group of `ready` and a target"))
+                        .spot(group.relabelled("the group"))
+                        .spot(target.relabelled("the target"))
+                        .help("rename the group: /ready/TARGET/NODE asks for a node of a target"),
+                );
+            }
+        }
         (self.plan, self.indexes)
     }
 

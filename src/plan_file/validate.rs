@@ -6,8 +6,8 @@ use super::diagnose::Diagnostic;
 use super::document::Document;
 use super::position::{Path, Step};
 use super::{
-    LockBudget, attestation, validate_index, validate_policy, validate_rule, validate_stages,
-    validate_target,
+    LockBudget, attestation, ready, validate_index, validate_policy, validate_rule,
+    validate_stages, validate_target,
 };
 
 /// One entry of a plan file, for the checks.
@@ -107,11 +107,16 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Checks one plan file by itself; returns labels of rules that a replica of another file may bring.
-pub(super) fn document(
-    document: &Document,
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<validate_rule::OpenLabel> {
+/// What another plan file may bring.
+pub(super) struct Open {
+    /// Labels of rules that some replica must have.
+    pub(super) labels: Vec<validate_rule::OpenLabel>,
+    /// Rules and nodes that `ready` names.
+    pub(super) names: Vec<ready::Open>,
+}
+
+/// Checks one plan file by itself; returns what it needs of others.
+pub(super) fn document(document: &Document, problems: &mut Vec<Diagnostic>) -> Open {
     let root = Entry::new(document, Path::default());
     lock_budget(&root, &document.plan.lock_budget, problems);
     for (name, target) in &document.plan.targets {
@@ -128,9 +133,9 @@ pub(super) fn document(
     for (index, entry) in document.plan.indexes.iter().zip(root.elements("indexes")) {
         validate_index::index(&entry, index, problems);
     }
-    let mut open = Vec::new();
+    let mut labels = Vec::new();
     for (rule, entry) in document.plan.rules.iter().zip(root.elements("rules")) {
-        validate_rule::rule(&entry, rule, problems, &mut open);
+        validate_rule::rule(&entry, rule, problems, &mut labels);
     }
     for (mute, entry) in document.plan.mutes.iter().zip(root.elements("mutes")) {
         validate_rule::mute(&entry, mute, problems);
@@ -142,7 +147,11 @@ pub(super) fn document(
     if let Some(stages) = &document.plan.stages {
         validate_stages::stages(&root.below("stages"), stages, problems);
     }
-    open
+    let mut names = Vec::new();
+    for (name, group) in &document.plan.ready {
+        names.extend(ready::validate(&root.below("ready"), name, group, problems));
+    }
+    Open { labels, names }
 }
 
 /// Checks the `lock_budget` below an entry.

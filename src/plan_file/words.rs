@@ -191,6 +191,9 @@ fn example(key: &str) -> Option<&'static str> {
         "include" => "[status]",
         "match" => "{ use: analytics }",
         "allow" => "[drops-data]",
+        "all" => "[repl.streaming, repl.lag]",
+        "group" => "replica",
+        "never_empty" => "{ group: replica, keep: 1 }",
         _ => return None,
     })
 }

@@ -14,6 +14,7 @@ use crate::common::{Ctx, Running, eventually, tests};
 
 tests!(
     Ends: replicas_turn_ready_and_back_the_last_one_is_kept_and_requests_connect_to_nothing,
+    groups_of_the_plan_files_turn_with_their_rules_and_keep_one_node,
     a_token_keeps_all_but_health_and_readiness_to_those_who_have_it,
     without_a_database_it_is_alive_and_not_ready,
 );
@@ -151,6 +152,87 @@ rules:
     })
     .await?;
 
+    server.signal(Signal::SIGTERM)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn groups_of_the_plan_files_turn_with_their_rules_and_keep_one_node(ctx: &Ctx) -> Result<()> {
+    let primary = ctx.private_cluster()?.start().await?;
+    let menu = primary.standby("menu").start().await?;
+    let mut olap = primary.standby("olap").start().await?;
+    ctx.plan(&format!(
+        r#"targets:
+  main:
+    primary: {{ url: "{}" }}
+    replicas:
+      - {{ name: menu, url: "{}", use: reads }}
+      - {{ name: olap, url: "{}", use: reads }}
+      - {{ name: gone, url: "postgres://127.0.0.1:1/postgres", use: reads }}
+rules:
+  - {{ id: streaming, metric: replica.state, expect: [streaming] }}
+  - {{ id: used, metric: conn.effective_used, warn: "> 90%" }}
+ready:
+  reads: {{ all: [streaming], never_empty: {{ group: reads, keep: 1 }}, down_after: 1, up_after: 1 }}
+  strict: {{ all: [streaming], down_after: 1, up_after: 1 }}
+  writes: {{ all: [used], never_empty: {{ group: primary }} }}
+"#,
+        primary.url(),
+        menu.url(),
+        olap.url()
+    ))?;
+    let mut server = ctx.dbops().args(SERVE).spawn().await?;
+    let at = address(&mut server).await?;
+    for path in [
+        "/ready/reads",
+        "/ready/reads/menu",
+        "/ready/strict/main/olap",
+        "/ready/writes/primary",
+    ] {
+        becomes(at, path, 200).await?;
+    }
+    for path in [
+        "/ready/writes/menu",
+        "/ready/main/nobody",
+        "/ready/none/main/menu",
+    ] {
+        ensure!(get(at, path).await?.status == 404, "{path}");
+    }
+
+    // It was never there, and is of the group all the same.
+    ensure!(get(at, "/ready/reads/gone").await?.status == 503);
+
+    // One is paused: it alone is out. Both are: one is kept where one is to be.
+    let replica = menu.connect("postgres").await?;
+    let pause = "select pg_wal_replay_pause()";
+    replica.batch_execute(pause).await?;
+    becomes(at, "/ready/reads/menu", 503).await?;
+    ensure!(get(at, "/ready/reads/olap").await?.body == "ready\n");
+    olap.connect("postgres").await?.batch_execute(pause).await?;
+    becomes(at, "/ready/strict", 503).await?;
+    let kept = async || -> Result<usize> {
+        let mut kept = 0;
+        for path in ["/ready/reads/menu", "/ready/reads/olap"] {
+            kept += usize::from(get(at, path).await?.body.contains("kept"));
+        }
+        Ok(kept)
+    };
+    eventually("one is kept", async || Ok(kept().await? == 1)).await?;
+    ensure!(get(at, "/ready/reads").await?.status == 200);
+    olap.stop();
+    eventually("the one that is there is kept", async || {
+        Ok(get(at, "/ready/reads/menu").await?.body.contains("kept"))
+    })
+    .await?;
+    becomes(at, "/ready/reads/olap", 503).await?;
+    replica
+        .batch_execute("select pg_wal_replay_resume()")
+        .await?;
+    eventually("it is ready by itself", async || {
+        Ok(get(at, "/ready/strict/menu").await?.body == "ready\n")
+    })
+    .await?;
+    ensure!(get(at, "/ready/strict").await?.status == 200);
     server.signal(Signal::SIGTERM)?;
     server.wait().await?.exits_with(0)?;
     Ok(())

@@ -1,5 +1,6 @@
 //! Looks again and again, for a server: each look is one report.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 use crate::checks::verdict::{Memory, Policy, verdict};
 use crate::cli::context::{Context, Selected, clock};
 use crate::plan_file::rule::Rule;
-use crate::plan_file::{Millis, PlanFile};
+use crate::plan_file::{Millis, PlanFile, ReadyGroup};
 use crate::render::check::Report;
 
 /// How a server looks.
@@ -76,6 +77,11 @@ impl<'a> Rounds<'a> {
     /// How often it is looked, as the plan files say.
     pub(in crate::cli) fn every(&self) -> Millis {
         self.plan.defaults.every
+    }
+
+    /// The groups of nodes that the plan files name.
+    pub(in crate::cli) fn groups(&self) -> &BTreeMap<String, ReadyGroup> {
+        &self.plan.ready
     }
 
     /// Measures and judges once.

@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::latest::Latest;
-use crate::checks::ready::Ready;
+use crate::checks::ready::{Nodes, Ready, is_served};
 
 /// Connections at the same time; those beyond wait until one is given up.
 const MOST_CONNECTIONS: usize = 256;
@@ -82,8 +82,9 @@ pub(super) fn router(
     Router::new()
         .route("/health", get(async || text(StatusCode::OK, "alive")))
         .route("/ready", get(all_ready))
-        .route("/ready/{node}", get(node_ready))
-        .route("/ready/{target}/{node}", get(node_of_target_ready))
+        .route("/ready/{name}", get(named_ready))
+        .route("/ready/{name}/{node}", get(node_ready))
+        .route("/ready/{name}/{target}/{node}", get(node_of_target_ready))
         .merge(closed)
         .fallback(async || text(StatusCode::NOT_FOUND, "there is nothing of that name"))
         .with_state(shared)
@@ -190,23 +191,51 @@ async fn all_ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-async fn node_ready(State(shared): State<Shared>, Path(node): Path<String>) -> Response {
-    one_ready(&shared, None, &node)
-}
-
-async fn node_of_target_ready(
-    State(shared): State<Shared>,
-    Path((target, node)): Path<(String, String)>,
-) -> Response {
-    one_ready(&shared, Some(&target), &node)
-}
-
-fn one_ready(shared: &Shared, target: Option<&str>, node: &str) -> Response {
+/// A group of the plan files, or a node.
+async fn named_ready(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
     let latest = match shared.latest() {
         Ok(latest) => latest,
         Err(why) => return unavailable(why),
     };
-    let found: Vec<&Ready> = (latest.ready.iter())
+    match latest.groups.get(&name) {
+        Some(nodes) if is_served(nodes) => text(StatusCode::OK, "ready"),
+        Some(_) => unavailable("not ready"),
+        None => one_ready(&latest.ready, None, &name),
+    }
+}
+
+/// A node of a group, or of a target.
+async fn node_ready(
+    State(shared): State<Shared>,
+    Path((name, node)): Path<(String, String)>,
+) -> Response {
+    let latest = match shared.latest() {
+        Ok(latest) => latest,
+        Err(why) => return unavailable(why),
+    };
+    match latest.groups.get(&name) {
+        Some(nodes) => one_ready(nodes, None, &node),
+        None => one_ready(&latest.ready, Some(&name), &node),
+    }
+}
+
+/// A node of a group, where several targets have one of that name.
+async fn node_of_target_ready(
+    State(shared): State<Shared>,
+    Path((name, target, node)): Path<(String, String, String)>,
+) -> Response {
+    let latest = match shared.latest() {
+        Ok(latest) => latest,
+        Err(why) => return unavailable(why),
+    };
+    match latest.groups.get(&name) {
+        Some(nodes) => one_ready(nodes, Some(&target), &node),
+        None => text(StatusCode::NOT_FOUND, "there is no such group"),
+    }
+}
+
+fn one_ready(nodes: &Nodes, target: Option<&str>, node: &str) -> Response {
+    let found: Vec<&Ready> = (nodes.iter())
         .filter(|((of, name), _)| name == node && target.is_none_or(|target| of == target))
         .map(|(_, ready)| ready)
         .collect();
@@ -217,7 +246,7 @@ fn one_ready(shared: &Shared, target: Option<&str>, node: &str) -> Response {
         [_] => unavailable("not ready"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "several targets have a node of that name: ask /ready/TARGET/NODE",
+            "several targets have a node of that name: put the target before it",
         ),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use tokio::time::Instant;
 
-use crate::checks::ready::{Key, Ready};
+use crate::checks::ready::Nodes;
 use crate::render::check::{self as render, Report};
 
 /// The last look.
@@ -15,7 +15,9 @@ pub(super) struct Latest {
     /// When it began: what it shows is no older.
     pub(super) begun: Instant,
     /// Which nodes may be given requests.
-    pub(super) ready: BTreeMap<Key, Ready>,
+    pub(super) ready: Nodes,
+    /// The same of the groups of the plan files.
+    pub(super) groups: BTreeMap<String, Nodes>,
     /// The verdict.
     pub(super) forms: Forms,
 }

@@ -17,7 +17,7 @@ use self::latest::{Forms, Latest};
 use super::check::rounds::{How, Rounds};
 use super::context::Context;
 use super::signals::watch_interrupts;
-use crate::checks::ready::{Gates, Turns};
+use crate::checks::ready::{Gates, Groups, Turns};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::Millis;
@@ -54,7 +54,7 @@ pub(super) struct Args {
     /// Looks in a row after which a node is ready again
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     up_after: u32,
-    /// Replicas of a target that stay ready as long as they can be connected to, so that a balancer is never left empty
+    /// Replicas of a target that stay ready as long as they can be connected to, so that a balancer is never left empty; groups of `ready:` have a `never_empty` of their own
     #[arg(long, value_name = "N", default_value_t = 1)]
     keep: usize,
 }
@@ -130,15 +130,18 @@ async fn looks(
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gates = Gates::default();
+    let mut groups = Groups::default();
     loop {
         ticks.tick().await;
         let begun = Instant::now();
         match rounds.look().await {
             Ok(report) => {
                 let ready = gates.next(&report.verdict, turns);
+                let groups = groups.next(&report.verdict, rounds.groups(), turns);
                 sender.send_replace(Some(Arc::new(Latest {
                     begun,
                     ready,
+                    groups,
                     forms: Forms::of(&report, every),
                 })));
             }

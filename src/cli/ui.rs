@@ -41,6 +41,15 @@ pub(super) enum Loudness {
     Verbose,
 }
 
+/// Whether somebody reads what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// As far as can be told.
+    Reads,
+    /// The pipe is closed: whoever read had enough.
+    Gone,
+}
+
 /// The way to the person or program outside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
@@ -61,6 +70,14 @@ impl Ui {
     /// Writes the result. A closed pipe is not a failure: whoever read had enough.
     pub(super) fn result(&self, text: &str) -> std::io::Result<()> {
         print(text)
+    }
+
+    /// Writes one of several results; tells whether anybody reads on.
+    pub(super) fn shows(&self, text: &str) -> std::io::Result<Reader> {
+        match written(text) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            done => done.map(|()| Reader::Reads),
+        }
     }
 
     pub(super) fn error(&self, text: &str) {
@@ -102,14 +119,17 @@ impl Ui {
 
 /// Writes to stdout; a closed pipe is not a failure.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match written(text) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+fn written(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
 }
 
 /// Joins what was rendered for each target, under its name where there are several.

@@ -55,6 +55,7 @@ mod check_policies;
 mod check_replicas;
 mod check_saved;
 mod check_statements;
+mod check_watch;
 mod common;
 mod conn;
 mod conn_pooler;
@@ -122,6 +123,7 @@ const MODULES: &[&Module] = &[
     &check_replicas::MODULE,
     &check_saved::MODULE,
     &check_statements::MODULE,
+    &check_watch::MODULE,
     &catalog_answers::MODULE,
     &catalog_detached::MODULE,
     &conn::MODULE,

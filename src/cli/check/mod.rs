@@ -10,6 +10,7 @@ mod saved;
 pub(super) mod snapshot;
 mod state;
 mod target;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,7 +90,7 @@ enum Profile {
 ///
 /// Reads only, but for one small commit where a rule asks for the lag of replicas (see --no-probe). Rules are those of `rules:`, and a few of its own where there are none. What cannot be measured is
 /// unknown, with its reason and what to do; it never counts as good.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
@@ -130,6 +131,12 @@ pub(super) struct Args {
     /// Judge what `dbops snapshot` saved, as of then; several files are looks one after the other
     #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "burst", "no_probe", "timeout"])]
     from: Vec<PathBuf>,
+    /// Look again and again until Ctrl-C: each look takes the place of the last on a terminal, and stands below it elsewhere
+    #[arg(long, conflicts_with_all = ["burst", "from", "explain", "textfile", "exit_profile"])]
+    watch: bool,
+    /// Time between two looks of --watch [default: `defaults.every` of the plan files, 30s]
+    #[arg(long, value_name = "TIME", requires = "watch")]
+    every: Option<Millis>,
     /// What it counts as that the next stage of growth is due
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     stages: StagesAs,
@@ -174,6 +181,9 @@ fn burst(text: &str) -> Result<Burst, String> {
 }
 
 pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    if args.watch {
+        return watch::run(args, context);
+    }
     let nagios = args.exit_profile == Profile::Nagios;
     match checked(&args, context) {
         // A plugin that cannot work says so in its line and is UNKNOWN.

@@ -1,7 +1,12 @@
-//! Looks again and again, for a server: each look is one report.
+//! Looks again and again, for a server or a terminal: each look is one report.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     Args, Burst, FailOn, Form, PendingAs, Profile, StagesAs, asked, chosen_rules, exit_for_ci,
@@ -9,9 +14,13 @@ use super::{
 };
 use crate::checks::verdict::{Memory, Policy, verdict};
 use crate::cli::context::{Context, Selected, clock};
+use crate::failure::Failure;
 use crate::plan_file::rule::Rule;
 use crate::plan_file::{Millis, PlanFile, ReadyGroup};
 use crate::render::check::Report;
+
+/// Looks closer together than this would be a load of their own.
+const CLOSEST: Millis = Millis(100);
 
 /// How a server looks.
 #[derive(Debug, Clone)]
@@ -24,12 +33,15 @@ pub(in crate::cli) struct How {
     pub(in crate::cli) no_probe: bool,
     /// Give up on a target after this long.
     pub(in crate::cli) timeout: Millis,
+    /// Time between two looks; as the plan files say where it is not given.
+    pub(in crate::cli) every: Option<Millis>,
 }
 
 /// Everything that the looks share.
 pub(in crate::cli) struct Rounds<'a> {
     context: &'a Context,
     args: Args,
+    every: Millis,
     plan: PlanFile,
     rules: Vec<Rule>,
     asked: Vec<Rule>,
@@ -41,7 +53,7 @@ impl<'a> Rounds<'a> {
     /// Reads the plan files and chooses the targets.
     ///
     /// # Errors
-    /// Plan files, targets or mutes are not as they should be.
+    /// Plan files, targets, mutes or the time between looks are not as they should be.
     pub(in crate::cli) fn new(context: &'a Context, how: How) -> anyhow::Result<Self> {
         let args = Args {
             output: Form::Json,
@@ -57,10 +69,23 @@ impl<'a> Rounds<'a> {
             no_probe: how.no_probe,
             input: how.input,
             from: Vec::new(),
+            watch: false,
+            every: how.every,
             stages: StagesAs::Advice,
             timeout: how.timeout,
         };
-        let plan = context.plan_if_any()?;
+        Self::of(context, args)
+    }
+
+    /// The same with the arguments of `dbops check`.
+    pub(super) fn of(context: &'a Context, args: Args) -> anyhow::Result<Self> {
+        let mut plan = context.plan_if_any()?;
+        let every = args.every.unwrap_or(plan.defaults.every);
+        if every < CLOSEST {
+            bail!(Failure::usage(format!("--every is at least {CLOSEST}")));
+        }
+        // Samples this far apart are one stretch of time, whatever cron does.
+        plan.defaults.every = plan.defaults.every.max(every);
         let rules = chosen_rules(&args, &plan, context)?;
         refuse_stale(&args, Policy::of(&plan, &rules), context.now(), context)?;
         Ok(Self {
@@ -69,19 +94,43 @@ impl<'a> Rounds<'a> {
             memory: Memory::default(),
             context,
             args,
+            every,
             plan,
             rules,
         })
     }
 
-    /// How often it is looked, as the plan files say.
+    /// How it is looked, and what counts as broken.
+    pub(super) fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Time between two looks.
     pub(in crate::cli) fn every(&self) -> Millis {
-        self.plan.defaults.every
+        self.every
     }
 
     /// The groups of nodes that the plan files name.
     pub(in crate::cli) fn groups(&self) -> &BTreeMap<String, ReadyGroup> {
         &self.plan.ready
+    }
+
+    /// Looks at once and then every so often, until `each` has enough; it takes when a look began, and what came of it.
+    ///
+    /// Looks do not overlap: one that takes longer than that is followed at once by the next.
+    pub(in crate::cli) async fn repeat(
+        &mut self,
+        mut each: impl FnMut(Instant, anyhow::Result<Report>) -> ControlFlow<()>,
+    ) {
+        let mut ticks = interval(Duration::from_millis(self.every.0));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let begun = Instant::now();
+            if each(begun, self.look().await).is_break() {
+                return;
+            }
+        }
     }
 
     /// Measures and judges once.
@@ -90,7 +139,7 @@ impl<'a> Rounds<'a> {
     /// A setting of a node, an input or the state file cannot be used; nodes that do not answer are findings.
     pub(in crate::cli) async fn look(&mut self) -> anyhow::Result<Report> {
         let how = gather::How {
-            most: std::time::Duration::from_millis(self.args.timeout.0),
+            most: Duration::from_millis(self.args.timeout.0),
             probe: !self.args.no_probe,
         };
         let handed = saved::handed(&self.args.input)?;

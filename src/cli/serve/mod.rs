@@ -4,6 +4,7 @@ mod http;
 mod latest;
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::latest::{Forms, Latest};
 use super::check::rounds::{How, Rounds};
@@ -21,6 +21,7 @@ use crate::checks::ready::{Gates, Groups, Turns};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::Millis;
+use crate::render::check::Report;
 
 /// The variable that holds the token.
 const TOKEN: &str = "DBOPS_TOKEN";
@@ -84,12 +85,10 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             input: args.input.clone(),
             no_probe: args.no_probe,
             timeout: args.timeout,
+            every: args.every,
         },
     )?;
-    let every = args.every.unwrap_or_else(|| rounds.every());
-    if every.0 < 100 {
-        bail!(Failure::usage("--every is at least 100ms"));
-    }
+    let every = rounds.every();
     // A look may take as long as its time-out, however often it is wanted.
     let pace = Duration::from_millis(every.max(args.timeout).0);
     let every = Duration::from_millis(every.0);
@@ -127,17 +126,14 @@ async fn looks(
     sender: &watch::Sender<Option<Arc<Latest>>>,
     context: &Context,
 ) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gates = Gates::default();
     let mut groups = Groups::default();
-    loop {
-        ticks.tick().await;
-        let begun = Instant::now();
-        match rounds.look().await {
+    let named = rounds.groups().clone();
+    let each = |begun, look: anyhow::Result<Report>| {
+        match look {
             Ok(report) => {
                 let ready = gates.next(&report.verdict, turns);
-                let groups = groups.next(&report.verdict, rounds.groups(), turns);
+                let groups = groups.next(&report.verdict, &named, turns);
                 sender.send_replace(Some(Arc::new(Latest {
                     begun,
                     ready,
@@ -147,5 +143,7 @@ async fn looks(
             }
             Err(error) => context.ui.error(&describe_error(&error)),
         }
-    }
+        ControlFlow::Continue(())
+    };
+    rounds.repeat(each).await;
 }

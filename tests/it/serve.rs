@@ -2,13 +2,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test sets up what it tests")]
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::common::{Ctx, Running, eventually, tests};
 
@@ -17,6 +20,7 @@ tests!(
     groups_of_the_plan_files_turn_with_their_rules_and_keep_one_node,
     a_token_keeps_all_but_health_and_readiness_to_those_who_have_it,
     without_a_database_it_is_alive_and_not_ready,
+    whoever_asks_is_answered_while_a_look_is_held_up,
 );
 
 /// An answer.
@@ -26,7 +30,15 @@ struct Answer {
     body: String,
 }
 
+/// Longest wait for an answer: one that does not come at all must end a test.
+const HUNG: Duration = Duration::from_secs(60);
+
 async fn ask(address: SocketAddr, path: &str, more: &str) -> Result<Answer> {
+    let answer = timeout(HUNG, asked(address, path, more)).await;
+    answer.with_context(|| format!("no answer at {path}"))?
+}
+
+async fn asked(address: SocketAddr, path: &str, more: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: dbops\r\nConnection: close\r\n{more}\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -283,6 +295,27 @@ async fn without_a_database_it_is_alive_and_not_ready(ctx: &Ctx) -> Result<()> {
     );
     let api: Value = serde_json::from_str(&get(at, "/api/check").await?.body)?;
     ensure!(api["status"] == "critical", "{api:#}");
+    server.signal(Signal::SIGTERM)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn whoever_asks_is_answered_while_a_look_is_held_up(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await?;
+    let more = ["--timeout", "1s", "--state", "state.json"];
+    let args = SERVE.into_iter().chain(more);
+    let mut server = ctx.dbops().on(&db).args(args).spawn().await?;
+    let at = address(&mut server).await?;
+    becomes(at, "/ready", 200).await?;
+
+    // Another run has the state file: the thread of the looks stands still until it gives it back.
+    let lock = File::create(ctx.dir().join("state.json.lock"))?;
+    lock.lock()?;
+    becomes(at, "/ready", 503).await?;
+    ensure!(get(at, "/ready").await?.body == "the last look is too old\n");
+    ensure!(get(at, "/health").await?.status == 200);
+    lock.unlock()?;
+    becomes(at, "/ready", 200).await?;
     server.signal(Signal::SIGTERM)?;
     server.wait().await?.exits_with(0)?;
     Ok(())

@@ -1,8 +1,10 @@
 //! The HTTP side: requests get what the last look found, and never reach a database.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -20,7 +22,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Builder;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::latest::Latest;
@@ -90,8 +93,42 @@ pub(super) fn router(
         .with_state(shared)
 }
 
+/// Serves on a thread of its own until it is told to stop; what is returned is ready once it has ended.
+///
+/// Looks compute, and wait for the lock of a state file: that must not delay whoever asks.
+///
+/// # Errors
+/// The thread or its runtime cannot be started.
+pub(super) fn start(
+    listener: std::net::TcpListener,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    listener
+        .set_nonblocking(true)
+        .context("preparing the listener")?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime of the server")?;
+    let listener = {
+        let _entered = runtime.enter();
+        TcpListener::from_std(listener).context("preparing the listener")?
+    };
+    let (over, ended) = oneshot::channel();
+    thread::Builder::new()
+        .name("http".to_owned())
+        .spawn(move || {
+            runtime.block_on(serve(listener, router, stop));
+            // Nobody waits for it where the process ends for another reason.
+            let _ = over.send(());
+        })
+        .context("starting the thread of the server")?;
+    Ok(ended)
+}
+
 /// Serves until it is told to stop; requests that run are ended, for a while.
-pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {

@@ -3,14 +3,13 @@
 mod http;
 mod latest;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::latest::{Forms, Latest};
@@ -100,18 +99,22 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     context.block_on(async {
         let mut stop = watch_interrupts()?;
         let listener = TcpListener::bind(args.listen)
-            .await
             .map_err(|error| Failure::usage(format!("{}: {error}", args.listen)))?;
         let address = listener.local_addr().context("reading the own address")?;
         let (sender, receiver) = watch::channel(None);
         let router = http::router(receiver, token, pace);
-        let served = tokio::spawn(http::serve(listener, router, stop.clone()));
+        let mut served = http::start(listener, router, stop.clone())?;
         context
             .ui
             .result(&format!("listening on http://{address}\n"))?;
         tokio::select! {
             () = looks(&mut rounds, every, turns, &sender, context) => {}
             _ = stop.wait_for(|yes| *yes) => {}
+            // Looks that nobody can ask for are worth nothing.
+            ended = &mut served => {
+                ended.context("the server ended")?;
+                return Ok(Exit::Done);
+            }
         }
         served.await.context("ending the server")?;
         Ok(Exit::Done)

@@ -14,5 +14,6 @@ pub mod ready;
 pub mod reason;
 pub mod replication;
 pub mod snapshot;
+pub mod trail;
 pub mod verdict;
 pub mod vitals;

@@ -61,6 +61,7 @@ mod conn;
 mod conn_pooler;
 mod conn_tls;
 mod crash;
+mod dashboard;
 mod demo;
 mod doctor;
 mod ensure;
@@ -130,6 +131,7 @@ const MODULES: &[&Module] = &[
     &conn_pooler::MODULE,
     &conn_tls::MODULE,
     &crash::MODULE,
+    &dashboard::MODULE,
     &demo::MODULE,
     &doctor::MODULE,
     &ensure::MODULE,

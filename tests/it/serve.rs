@@ -24,10 +24,10 @@ tests!(
 );
 
 /// An answer.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// Longest wait for an answer: one that does not come at all must end a test.
@@ -53,12 +53,12 @@ async fn asked(address: SocketAddr, path: &str, more: &str) -> Result<Answer> {
     })
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     ask(address, path, "").await
 }
 
 /// Waits until it listens, and says where.
-async fn address(server: &mut Running) -> Result<SocketAddr> {
+pub(crate) async fn address(server: &mut Running) -> Result<SocketAddr> {
     let said = server.prints("\n").await?;
     let place = said.trim().strip_prefix("listening on http://");
     Ok(place.with_context(|| said.clone())?.parse()?)
@@ -71,7 +71,7 @@ async fn becomes(address: SocketAddr, path: &str, status: u16) -> Result<()> {
     .await
 }
 
-const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--every", "300ms"];
+pub(crate) const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--every", "300ms"];
 
 async fn replicas_turn_ready_and_back_the_last_one_is_kept_and_requests_connect_to_nothing(
     ctx: &Ctx,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Status;
 use super::kept::Kept;
 use crate::checks::judge::Labels;
+use crate::checks::trail::Trail;
 use crate::plan_file::Millis;
 use crate::plan_file::rule::{Defaults, Samples};
 
@@ -25,6 +26,8 @@ pub struct Memory {
     series: BTreeMap<String, Series>,
     #[serde(default)]
     pub(super) kept: Kept,
+    #[serde(default)]
+    pub(super) trail: Trail,
 }
 
 impl Default for Memory {
@@ -33,6 +36,7 @@ impl Default for Memory {
             version: VERSION,
             series: BTreeMap::new(),
             kept: Kept::default(),
+            trail: Trail::default(),
         }
     }
 }
@@ -101,6 +105,11 @@ impl Memory {
     pub fn text(&self) -> String {
         // A map of plain values always becomes JSON.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The figures of the last hours.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// Takes a sample and says what it comes to.
@@ -231,7 +240,7 @@ pub(super) fn milliseconds(number: u64) -> TimeDelta {
 }
 
 /// What tells one thing from another; the text of a statement is known by its fingerprint.
-pub(super) fn key(rule: &str, labels: &Labels) -> String {
+pub(in crate::checks) fn key(rule: &str, labels: &Labels) -> String {
     let mut key = rule.to_owned();
     for (name, value) in labels {
         if name != "text" && !name.starts_with("tag:") {

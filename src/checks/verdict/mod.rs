@@ -20,6 +20,7 @@ use serde::Serialize;
 pub use self::gathered::{Gathered, Missing};
 pub use self::kept::{FEWEST_TIMES, Raw, Seen};
 pub use self::memory::Memory;
+pub(in crate::checks) use self::memory::key;
 use self::memory::{Confirmed, Timing};
 pub use self::stages::{
     Advice, Figure as StageFigure, Next, Seen as SignalSeen, SignalState, Stage,
@@ -260,6 +261,11 @@ pub fn verdict(
         let rank = |one: &Finding| (one.mute.is_some(), std::cmp::Reverse(one.status));
         (rank(a), &a.rule, &a.labels).cmp(&(rank(b), &b.rule, &b.labels))
     });
+    let judged = verdict.findings.iter();
+    let judged = judged.map(|one| (one.metric, &*one.labels, &one.reading));
+    let rest = gathered.measured.iter();
+    let rest = rest.filter_map(|one| Some((metric(one.metric)?, &*one.labels, &one.reading)));
+    memory.trail.note(now, judged.chain(rest));
     verdict
 }
 

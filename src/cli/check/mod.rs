@@ -23,7 +23,8 @@ use super::context::{Context, clock};
 use super::new_file;
 use super::ui::{Loudness, width};
 use crate::checks::input::Handed;
-use crate::checks::verdict::{Memory, Policy, Status, Verdict, stale, verdict};
+use crate::checks::trail::Trail;
+use crate::checks::verdict::{Gathered, Memory, Policy, Status, Verdict, stale, verdict};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::rule::Rule;
@@ -210,7 +211,7 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         refuse_stale(args, policy, at, context)?;
         looks.judged(policy)
     };
-    let Some((verdict, at)) = last else {
+    let Some(Judged { verdict, at, trail }) = last else {
         return Ok(Exit::Done);
     };
     let status = overall(args, &verdict);
@@ -224,6 +225,7 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         at,
         verdict,
         exit_code: exit.code(),
+        trail,
     };
     if let Some(path) = &args.textfile {
         new_file::replace(path, &render::openmetrics(&report))?;
@@ -234,8 +236,25 @@ fn checked(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 
 /// The last of the looks, and the targets.
 struct Looked {
-    last: Option<(Verdict, DateTime<Utc>)>,
+    last: Option<Judged>,
     targets: Vec<String>,
+}
+
+/// What the rules say of a look, when it was taken, and what is remembered of those before it.
+struct Judged {
+    verdict: Verdict,
+    at: DateTime<Utc>,
+    trail: Trail,
+}
+
+impl Judged {
+    fn of(policy: Policy<'_>, gathered: &Gathered, memory: &mut Memory, at: DateTime<Utc>) -> Self {
+        Self {
+            verdict: verdict(policy, gathered, memory, at),
+            at,
+            trail: memory.trail().clone(),
+        }
+    }
 }
 
 /// Measures, as often as asked, and judges each time.
@@ -271,7 +290,7 @@ fn looked(
         let mut judged = |memory: &mut Memory| {
             let now = context.as_of().unwrap_or_else(clock);
             saved::complete(&mut gathered, policy, handed, &names, now)?;
-            anyhow::Ok((verdict(policy, &gathered, memory, now), now))
+            anyhow::Ok(Judged::of(policy, &gathered, memory, now))
         };
         last = Some(match &args.state {
             Some(path) => state::with(path, context, judged)??,

@@ -9,15 +9,15 @@ use anyhow::bail;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    Args, Burst, FailOn, Form, PendingAs, Profile, StagesAs, asked, chosen_rules, exit_for_ci,
-    gather, overall, refuse_stale, saved, state,
+    Args, Burst, FailOn, Form, Judged, PendingAs, Profile, StagesAs, asked, chosen_rules,
+    exit_for_ci, gather, overall, refuse_stale, saved, state,
 };
-use crate::checks::verdict::{Memory, Policy, verdict};
+use crate::checks::verdict::{Gathered, Memory, Policy};
 use crate::cli::context::{Context, Selected, clock};
 use crate::failure::Failure;
 use crate::plan_file::rule::Rule;
 use crate::plan_file::{Millis, PlanFile, ReadyGroup};
-use crate::render::check::Report;
+use crate::render::check::{Report, SHOWN};
 
 /// Looks closer together than this would be a load of their own.
 const CLOSEST: Millis = Millis(100);
@@ -35,6 +35,14 @@ pub(in crate::cli) struct How {
     pub(in crate::cli) timeout: Millis,
     /// Time between two looks; as the plan files say where it is not given.
     pub(in crate::cli) every: Option<Millis>,
+}
+
+/// What came of a look.
+pub(in crate::cli) struct Look {
+    /// What the rules say.
+    pub(in crate::cli) report: Report,
+    /// What was measured.
+    pub(in crate::cli) gathered: Gathered,
 }
 
 /// Everything that the looks share.
@@ -74,7 +82,11 @@ impl<'a> Rounds<'a> {
             stages: StagesAs::Advice,
             timeout: how.timeout,
         };
-        Self::of(context, args)
+        let mut rounds = Self::of(context, args)?;
+        // What the page shows is measured whether a rule asks for it or not.
+        let shown = SHOWN.map(|name| Rule::new(name, name));
+        rounds.asked.extend(shown);
+        Ok(rounds)
     }
 
     /// The same with the arguments of `dbops check`.
@@ -120,7 +132,7 @@ impl<'a> Rounds<'a> {
     /// Looks do not overlap: one that takes longer than that is followed at once by the next.
     pub(in crate::cli) async fn repeat(
         &mut self,
-        mut each: impl FnMut(Instant, anyhow::Result<Report>) -> ControlFlow<()>,
+        mut each: impl FnMut(Instant, anyhow::Result<Look>) -> ControlFlow<()>,
     ) {
         let mut ticks = interval(Duration::from_millis(self.every.0));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -133,11 +145,11 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Measures and judges once.
+    /// Measures and judges once; returns what was measured, too.
     ///
     /// # Errors
     /// A setting of a node, an input or the state file cannot be used; nodes that do not answer are findings.
-    pub(in crate::cli) async fn look(&mut self) -> anyhow::Result<Report> {
+    pub(in crate::cli) async fn look(&mut self) -> anyhow::Result<Look> {
         let how = gather::How {
             most: Duration::from_millis(self.args.timeout.0),
             probe: !self.args.no_probe,
@@ -150,18 +162,20 @@ impl<'a> Rounds<'a> {
         let mut judged = |memory: &mut Memory| {
             let now = self.context.as_of().unwrap_or_else(clock);
             saved::complete(&mut gathered, policy, &handed, &targets, now)?;
-            anyhow::Ok((verdict(policy, &gathered, memory, now), now))
+            anyhow::Ok(Judged::of(policy, &gathered, memory, now))
         };
-        let (verdict, at) = match &self.args.state {
+        let Judged { verdict, at, trail } = match &self.args.state {
             Some(path) => state::with(path, self.context, judged)??,
             None => judged(&mut self.memory)?,
         };
-        Ok(Report {
+        let report = Report {
             status: overall(&self.args, &verdict),
             exit_code: exit_for_ci(&self.args, &verdict).code(),
             targets,
             at,
             verdict,
-        })
+            trail,
+        };
+        Ok(Look { report, gathered })
     }
 }

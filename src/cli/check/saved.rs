@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::Looked;
+use super::{Judged, Looked};
 use crate::checks::input::{self, Handed};
 use crate::checks::snapshot;
-use crate::checks::verdict::{Gathered, Memory, Policy, verdict};
+use crate::checks::verdict::{Gathered, Memory, Policy};
 use crate::cli::context::Context;
 use crate::failure::Failure;
 
@@ -107,7 +107,7 @@ impl Looks {
         let mut memory = Memory::default();
         let mut last = None;
         for (at, gathered) in &self.all {
-            last = Some((verdict(policy, gathered, &mut memory, *at), *at));
+            last = Some(Judged::of(policy, gathered, &mut memory, *at));
         }
         Looked {
             last,

@@ -44,7 +44,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         let mut stop = watch_interrupts()?;
         let mut ended = Ok(Exit::Interrupted);
         let looks = rounds.repeat(|_, look| {
-            ended = match look.and_then(|report| show(&report)) {
+            ended = match look.and_then(|look| show(&look.report)) {
                 Ok(Reader::Reads) => return ControlFlow::Continue(()),
                 Ok(Reader::Gone) => Ok(Exit::Done),
                 Err(error) => Err(error),

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use tokio::time::Instant;
 
 use crate::checks::ready::Nodes;
+use crate::checks::verdict::Gathered;
 use crate::render::check::{self as render, Report};
 
 /// The last look.
@@ -32,11 +33,11 @@ pub(super) struct Forms {
 
 impl Forms {
     /// Renders a verdict.
-    pub(super) fn of(report: &Report, every: Duration) -> Self {
+    pub(super) fn of(report: &Report, gathered: &Gathered, every: Duration) -> Self {
         Self {
             json: render::json(report).into(),
             metrics: render::openmetrics(report).into(),
-            page: render::page(report, every).into(),
+            page: render::dashboard(report, gathered, every).into(),
         }
     }
 }

@@ -13,14 +13,13 @@ use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
 use self::latest::{Forms, Latest};
-use super::check::rounds::{How, Rounds};
+use super::check::rounds::{How, Look, Rounds};
 use super::context::Context;
 use super::signals::watch_interrupts;
 use crate::checks::ready::{Gates, Groups, Turns};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::Millis;
-use crate::render::check::Report;
 
 /// The variable that holds the token.
 const TOKEN: &str = "DBOPS_TOKEN";
@@ -132,16 +131,16 @@ async fn looks(
     let mut gates = Gates::default();
     let mut groups = Groups::default();
     let named = rounds.groups().clone();
-    let each = |begun, look: anyhow::Result<Report>| {
+    let each = |begun, look: anyhow::Result<Look>| {
         match look {
-            Ok(report) => {
+            Ok(Look { report, gathered }) => {
                 let ready = gates.next(&report.verdict, turns);
                 let groups = groups.next(&report.verdict, &named, turns);
                 sender.send_replace(Some(Arc::new(Latest {
                     begun,
                     ready,
                     groups,
-                    forms: Forms::of(&report, every),
+                    forms: Forms::of(&report, &gathered, every),
                 })));
             }
             Err(error) => context.ui.error(&describe_error(&error)),

@@ -1,5 +1,7 @@
 //! A verdict in the forms that people, CI and monitoring read. It was made before: nothing here judges.
 
+mod chart;
+mod dashboard;
 mod github;
 mod html;
 mod json;
@@ -12,8 +14,9 @@ mod table;
 
 use chrono::{DateTime, Utc};
 
+pub use self::dashboard::{SHOWN, dashboard};
 pub use self::github::github;
-pub use self::html::{html, page};
+pub use self::html::html;
 pub use self::json::{CheckReport, json};
 pub use self::junit::junit;
 pub use self::markdown::markdown;
@@ -22,10 +25,11 @@ pub use self::openmetrics::openmetrics;
 pub use self::table::{explained, table};
 
 use super::words::{bytes, clean, duration, plural};
-use crate::checks::judge::Reading;
+use crate::checks::judge::{Labels, Reading};
+use crate::checks::trail::Trail;
 use crate::checks::verdict::{Counts, Doubt, Finding, Limits, Status, Verdict};
 use crate::plan_file::Origin;
-use crate::plan_file::metric::Measure;
+use crate::plan_file::metric::{Measure, Metric};
 
 /// A verdict and what it was made of.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Report {
     pub status: Status,
     /// The exit code of the process.
     pub exit_code: u8,
+    /// The figures of the last hours, where they are remembered.
+    pub trail: Trail,
 }
 
 /// A figure in a unit that people read.
@@ -86,8 +92,12 @@ fn short(value: f64) -> String {
 
 /// The figure of a finding: `1.2 s`, `0.2-0.9 s`, `streaming`, `unknown`.
 fn reading(finding: &Finding) -> String {
-    let measure = finding.metric.measure;
-    match &finding.reading {
+    figure_of(&finding.reading, finding.metric)
+}
+
+fn figure_of(reading: &Reading, metric: &Metric) -> String {
+    let measure = metric.measure;
+    match reading {
         Reading::Value(value) => figure(*value, measure),
         Reading::Between { low, high } => {
             format!("{} to {}", figure(*low, measure), figure(*high, measure))
@@ -99,7 +109,10 @@ fn reading(finding: &Finding) -> String {
 
 /// What it is about: the values of its labels, without the texts of statements.
 fn about(finding: &Finding) -> String {
-    let labels = &finding.labels;
+    subject(&finding.labels, finding.metric.is_of_statements())
+}
+
+fn subject(labels: &Labels, is_statement: bool) -> String {
     let get = |name: &str| labels.get(name).map(|value| clean(value));
     let target = get("target").unwrap_or_default();
     let order = [
@@ -117,11 +130,10 @@ fn about(finding: &Finding) -> String {
         "attestation",
         "fingerprint",
     ];
-    let statement = finding.metric.is_of_statements();
     let rest: Vec<String> = order
         .into_iter()
         // A node's role says nothing that its name does not.
-        .filter(|name| *name != "role" || statement)
+        .filter(|name| *name != "role" || is_statement)
         .filter_map(get)
         .collect();
     if rest.is_empty() {
@@ -150,10 +162,14 @@ fn limits(limits: &Limits) -> String {
 
 /// Why something is not known, or else what the figure rests on.
 fn ground(finding: &Finding) -> String {
-    match &finding.doubt {
+    ground_of(finding.doubt.as_ref(), &finding.basis)
+}
+
+fn ground_of(doubt: Option<&Doubt>, basis: &str) -> String {
+    match doubt {
         Some(Doubt { reason, why }) if why.is_empty() => reason.code().to_owned(),
         Some(Doubt { reason, why }) => format!("{}: {}", reason.code(), one_line(why)),
-        None => one_line(&finding.basis),
+        None => one_line(basis),
     }
 }
 

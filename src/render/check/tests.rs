@@ -99,11 +99,90 @@ fn report() -> Report {
         status: verdict.worst(),
         verdict,
         exit_code: 1,
+        trail: Trail::default(),
     }
 }
 
 fn found(text: &str, what: &str) -> usize {
     text.matches(what).count()
+}
+
+#[test]
+fn the_page_shows_figures_that_no_rule_looks_at_and_why_others_are_missing() {
+    let report = report();
+    let hostile = "<script>alert('1')</script>\"";
+    let gathered = Gathered {
+        measured: vec![Measured {
+            metric: "pool.waiting",
+            labels: labels(&[("target", "main"), ("pooler", hostile)]),
+            reading: Reading::Value(3.0),
+            basis: hostile.into(),
+            resolution: None,
+        }],
+        missing: vec![Missing {
+            metrics: "slot",
+            labels: labels(&[("target", "main")]),
+            reason: Reason::NoPrivilege,
+            why: hostile.to_owned(),
+        }],
+        ..Gathered::default()
+    };
+    let page = dashboard(&report, &gathered, std::time::Duration::from_secs(30));
+    assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains('\u{1b}'));
+    assert!(page.contains("content=\"30\""), "{page}");
+    assert!(
+        page.contains("&lt;script&gt;alert('1')&lt;/script&gt;&quot;</th>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("main: not measured, no_privilege: &lt;script"),
+        "{page}"
+    );
+    // A figure that a rule looks at is shown once in its panel, with what the rule says.
+    assert_eq!(found(&page, "class=\"figure critical\">down"), 1);
+    assert!(page.contains("class=\"figure muted\">90 %"), "{page}");
+    for tag in ["table", "tr", "section", "details", "svg", "div"] {
+        assert_eq!(
+            found(&page, &format!("<{tag}")),
+            found(&page, &format!("</{tag}>")),
+            "{tag}"
+        );
+    }
+    // Nothing was measured of partitions but by a rule; of indexes nothing at all.
+    assert!(page.contains("Nothing of the kind is there, or no rule asks for it."));
+}
+
+#[test]
+fn charts_are_made_of_looks_that_are_remembered() {
+    let rules = [rule("lag", "replica.visible_lag", Some("> 100ms"), None)];
+    let policy = Policy {
+        rules: &rules,
+        defaults: Defaults::default(),
+        mutes: &[],
+        attestations: &[],
+        stages: None,
+    };
+    let mut memory = Memory::default();
+    let mut report = report();
+    for look in 0..3u8 {
+        let gathered = Gathered {
+            measured: vec![Measured {
+                metric: "replica.visible_lag",
+                labels: labels(&[("target", "main"), ("node", "r1")]),
+                reading: Reading::Value(f64::from(look)),
+                basis: "probe".into(),
+                resolution: None,
+            }],
+            ..Gathered::default()
+        };
+        let at = DateTime::from_timestamp(1_800_000_000 + i64::from(look) * 30, 0).unwrap();
+        memory = Memory::parse(&memory.text()).unwrap();
+        report.verdict = verdict(policy, &gathered, &mut memory, at);
+        report.trail = memory.trail().clone();
+        let lines = found(&html(&report), "<polyline");
+        assert_eq!(lines, usize::from(look > 0), "{look}");
+    }
+    assert!(html(&report).contains("0 ms to 2 s in 1 min"));
 }
 
 #[test]
@@ -343,6 +422,7 @@ mod counted {
                     status: verdict.worst(),
                     verdict,
                     exit_code: 0,
+                    trail: Trail::default(),
                 }
             })
     }

@@ -125,7 +125,11 @@ impl Running {
                     return Ok(seen);
                 }
                 if self.stdout.read_buf(&mut self.seen).await? == 0 {
-                    bail!("it ended without printing `{text}`; it printed: {seen}");
+                    let mut errors = String::new();
+                    if let Some(stderr) = &mut self.child.stderr {
+                        stderr.read_to_string(&mut errors).await?;
+                    }
+                    bail!("it ended without printing `{text}`; it printed: {seen}{errors}");
                 }
             }
         };

@@ -5,6 +5,7 @@
     reason = "tools for tests: one that no test needs today stays for the next"
 )]
 
+pub(crate) mod browser;
 pub(crate) mod builds;
 pub(crate) mod command;
 mod context;

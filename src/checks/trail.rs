@@ -1,0 +1,312 @@
+//! The figures of the last hours, for charts: bounded in time, in points and in things.
+//!
+//! Where there is no room for each look, neighbours share a point that keeps the lowest and the highest of them, so that a
+//! spike stays. What was not measured is a gap: never 0, and never drawn over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Labels, Reading};
+use super::verdict::key;
+use crate::plan_file::metric::{Measure, Metric};
+
+/// Nothing older is kept.
+pub const HOURS: i64 = 6;
+/// Points of one thing.
+pub const MOST_POINTS: usize = 120;
+/// Things. Those that a rule speaks of come first, the worst before the others.
+pub const MOST_LINES: usize = 400;
+
+/// The figures of the last hours.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Trail {
+    lines: BTreeMap<String, Line>,
+}
+
+/// The figures of one thing, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Line {
+    points: Vec<Point>,
+}
+
+/// Looks that share a point: when the first and the last of them were, in seconds since 1970, and between what the figure
+/// was, in the base unit of its metric; `None`: it was not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point(pub i64, pub i64, pub Option<(f64, f64)>);
+
+impl Trail {
+    /// Takes note of a look; of things that it does not speak of, that they were not measured.
+    pub fn note<'a>(
+        &mut self,
+        now: DateTime<Utc>,
+        figures: impl IntoIterator<Item = (&'static Metric, &'a Labels, &'a Reading)>,
+    ) {
+        let at = now.timestamp();
+        let last = self.lines.values().filter_map(|line| line.points.last());
+        let ahead = last.map(|point| point.1).max().map_or(0, |last| last - at);
+        if ahead > HOURS * 3_600 {
+            // The clock was wrong.
+            self.lines.clear();
+        } else if ahead > 0 {
+            // A run that was as of an earlier moment, or a clock that was set back: what came later stays.
+            return;
+        }
+        let mut told = BTreeSet::new();
+        for (metric, labels, reading) in figures {
+            if told.len() >= MOST_LINES {
+                break;
+            }
+            if metric.is_of_statements() || metric.measure == Measure::State {
+                continue;
+            }
+            let key = key(metric.name, labels);
+            let range = range(reading);
+            // A thing of which nothing was ever known has no chart.
+            if told.contains(&key) || (range.is_none() && !self.lines.contains_key(&key)) {
+                continue;
+            }
+            let line = self.lines.entry(key.clone()).or_default();
+            line.take(at, range);
+            told.insert(key);
+        }
+        let oldest = (now - TimeDelta::hours(HOURS)).timestamp();
+        self.lines.retain(|key, line| {
+            if !told.contains(key) {
+                line.take(at, None);
+            }
+            line.points.retain(|point| point.1 >= oldest);
+            line.points.iter().any(|point| point.2.is_some())
+        });
+        self.drop_the_longest_unknown();
+    }
+
+    /// What is known of a thing.
+    pub fn of(&self, metric: &Metric, labels: &Labels) -> Option<&Line> {
+        self.lines.get(&key(metric.name, labels))
+    }
+
+    /// How many things there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    fn drop_the_longest_unknown(&mut self) {
+        while self.lines.len() > MOST_LINES {
+            let known = |line: &Line| {
+                let mut points = line.points.iter().rev();
+                points.find(|point| point.2.is_some()).map(|point| point.1)
+            };
+            let first = self.lines.iter().min_by_key(|(_, line)| known(line));
+            let Some(key) = first.map(|(key, _)| key.clone()) else {
+                return;
+            };
+            self.lines.remove(&key);
+        }
+    }
+}
+
+impl Line {
+    /// The points, oldest first.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    fn take(&mut self, at: i64, range: Option<(f64, f64)>) {
+        match self.points.last_mut() {
+            Some(last) if last.1 == at && last.2.is_some() == range.is_some() => {
+                last.2 = union(last.2, range);
+            }
+            _ => self.points.push(Point(at, at, range)),
+        }
+        if self.points.len() > MOST_POINTS {
+            self.thin();
+        }
+    }
+
+    /// Makes room: two neighbours share a point, but a gap shares none with a figure.
+    fn thin(&mut self) {
+        let mut thinner: Vec<Point> = Vec::with_capacity(self.points.len());
+        let mut is_single = false;
+        for &point in &self.points {
+            let last = thinner.last_mut().filter(|_| is_single);
+            match last {
+                Some(last) if last.2.is_some() == point.2.is_some() => {
+                    last.1 = point.1;
+                    last.2 = last
+                        .2
+                        .zip(point.2)
+                        .map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)));
+                    is_single = false;
+                }
+                _ => {
+                    thinner.push(point);
+                    is_single = true;
+                }
+            }
+        }
+        let over = thinner.len().saturating_sub(MOST_POINTS);
+        thinner.drain(..over);
+        self.points = thinner;
+    }
+}
+
+/// Between what both are.
+fn union(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    let pair = one.zip(other);
+    pair.map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+/// Between what a figure is; what has no end cannot be drawn.
+fn range(reading: &Reading) -> Option<(f64, f64)> {
+    let (low, high) = match reading {
+        Reading::Value(value) => (*value, *value),
+        Reading::Between { low, high } => (*low, *high),
+        Reading::State(_) | Reading::Unknown { .. } => return None,
+    };
+    (low.is_finite() && high.is_finite()).then_some((low.min(high), high.max(low)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::checks::reason::Reason;
+    use crate::plan_file::metric::metric;
+
+    fn lag() -> &'static Metric {
+        metric("replica.visible_lag").unwrap()
+    }
+
+    fn labels(node: &str) -> Labels {
+        Labels::from([("node".to_owned(), Arc::from(node))])
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(2_000_000_000 + seconds, 0).unwrap()
+    }
+
+    fn noted(figures: &[(i64, Option<f64>)]) -> Trail {
+        let mut trail = Trail::default();
+        for (seconds, value) in figures {
+            let reading = value.map_or(Reading::unknown(Reason::NoSample, ""), Reading::Value);
+            trail.note(at(*seconds), [(lag(), &labels("r1"), &reading)]);
+        }
+        trail
+    }
+
+    #[test]
+    fn what_is_not_measured_is_a_gap() {
+        let trail = noted(&[(0, Some(1.0)), (30, None), (60, Some(3.0))]);
+        let line = trail.of(lag(), &labels("r1")).unwrap();
+        let ranges: Vec<_> = line.points().iter().map(|point| point.2).collect();
+        assert_eq!(ranges, [Some((1.0, 1.0)), None, Some((3.0, 3.0))]);
+    }
+
+    #[test]
+    fn a_look_that_does_not_speak_of_a_thing_leaves_a_gap_in_it() {
+        let mut trail = noted(&[(0, Some(1.0))]);
+        trail.note(at(30), []);
+        let line = trail.of(lag(), &labels("r1")).unwrap();
+        assert_eq!(line.points().len(), 2);
+        assert_eq!(line.points()[1].2, None);
+    }
+
+    #[test]
+    fn states_statements_and_what_has_no_end_have_no_chart() {
+        let state = Reading::State("streaming".into());
+        let value = Reading::Value(1.0);
+        let no_end = Reading::Value(f64::INFINITY);
+        let mut trail = Trail::default();
+        let (lag, labels) = (lag(), labels("r1"));
+        trail.note(
+            at(0),
+            [
+                (metric("replica.state").unwrap(), &labels, &state),
+                (metric("query.mean_time").unwrap(), &labels, &value),
+                (metric("partition.runway").unwrap(), &labels, &no_end),
+            ],
+        );
+        assert!(trail.is_empty());
+        trail.note(at(0), [(lag, &labels, &value)]);
+        assert_eq!(trail.len(), 1);
+    }
+
+    #[test]
+    fn what_is_old_is_dropped_and_an_earlier_look_takes_nothing_from_a_later_one() {
+        let long = HOURS * 3_600 + 1;
+        let trail = noted(&[(0, Some(1.0)), (long, Some(2.0))]);
+        let line = trail.of(lag(), &labels("r1")).unwrap();
+        assert_eq!(line.points().len(), 1);
+        assert_eq!(noted(&[(0, Some(1.0)), (long, None)]).len(), 0);
+        let back = noted(&[(100, Some(1.0)), (0, Some(2.0))]);
+        assert_eq!(back, noted(&[(100, Some(1.0))]));
+        let wrong = noted(&[(long, Some(1.0)), (0, Some(2.0))]);
+        assert_eq!(wrong, noted(&[(0, Some(2.0))]));
+    }
+
+    #[test]
+    fn there_are_never_more_things_than_there_is_room_for() {
+        let mut trail = Trail::default();
+        let value = Reading::Value(1.0);
+        for look in 0..3 {
+            let all: Vec<Labels> = (0..MOST_LINES)
+                .map(|at| labels(&format!("{look}-{at}")))
+                .collect();
+            trail.note(at(look * 30), all.iter().map(|one| (lag(), one, &value)));
+            assert_eq!(trail.len(), MOST_LINES);
+            assert!(trail.of(lag(), &labels(&format!("{look}-0"))).is_some());
+        }
+    }
+
+    #[test]
+    fn looks_of_one_second_share_a_point() {
+        let trail = noted(&[(0, Some(1.0)), (0, Some(5.0)), (0, Some(2.0))]);
+        let line = trail.of(lag(), &labels("r1")).unwrap();
+        assert_eq!(line.points().len(), 1);
+        assert_eq!(line.points()[0].2, Some((1.0, 5.0)));
+    }
+
+    proptest! {
+        /// Whatever the looks: points are few and in order, the extremes of what is kept stay, and text brings it back.
+        #[test]
+        fn spikes_stay_however_much_is_thinned(
+            values in prop::collection::vec(prop::option::weighted(0.9, -1e6..1e6f64), 1..700),
+        ) {
+            let figures: Vec<_> = (0i64..).zip(&values).map(|(n, v)| (n * 20, *v)).collect();
+            let trail = noted(&figures);
+            let text = serde_json::to_string(&trail).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Trail>(&text).unwrap(), &trail);
+            if let Some(line) = trail.of(lag(), &labels("r1")) {
+                let points = line.points();
+                prop_assert!(points.len() <= MOST_POINTS);
+                prop_assert!(points.iter().all(|one| one.0 <= one.1));
+                prop_assert!(points.is_sorted_by(|a, b| a.1 < b.0));
+                let from = points[0].0 - 2_000_000_000;
+                let kept: Vec<f64> = figures
+                    .iter()
+                    .filter(|(at, _)| *at >= from)
+                    .filter_map(|(_, value)| *value)
+                    .collect();
+                let drawn: Vec<(f64, f64)> = points.iter().filter_map(|one| one.2).collect();
+                let high = kept.iter().copied().fold(f64::MIN, f64::max);
+                let low = kept.iter().copied().fold(f64::MAX, f64::min);
+                prop_assert_eq!(drawn.iter().map(|one| one.1).fold(f64::MIN, f64::max), high);
+                prop_assert_eq!(drawn.iter().map(|one| one.0).fold(f64::MAX, f64::min), low);
+            } else {
+                prop_assert!(values.iter().all(Option::is_none));
+            }
+        }
+    }
+}

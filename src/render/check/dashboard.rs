@@ -1,0 +1,489 @@
+//! The page of `dbops serve`: findings first, then every figure by what it is of, with its last hours.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::chart::chart;
+use super::html::{bar, escape, findings, head, stage_advice};
+use super::{Report, figure_of, ground_of, idle, limits, one_line, subject, sums};
+use crate::checks::judge::{Labels, Measured, Reading};
+use crate::checks::verdict::{Doubt, Finding, Gathered, Limits, Status};
+use crate::plan_file::metric::{Metric, metric};
+
+/// Figures of one kind of thing: a row for each thing, a column for each metric.
+struct Section {
+    title: &'static str,
+    metrics: &'static [&'static str],
+}
+
+/// What belongs together for people.
+struct Panel {
+    title: &'static str,
+    sections: &'static [Section],
+}
+
+const fn section(title: &'static str, metrics: &'static [&'static str]) -> Section {
+    Section { title, metrics }
+}
+
+const PANELS: [Panel; 6] = [
+    Panel {
+        title: "Replication",
+        sections: &[
+            section("Nodes", &["node.up"]),
+            section(
+                "Replicas",
+                &[
+                    "replica.state",
+                    "replica.visible_lag",
+                    "replica.byte_lag",
+                    "replica.conflicts",
+                ],
+            ),
+            section(
+                "Slots",
+                &[
+                    "slot.wal_status",
+                    "slot.retained_bytes",
+                    "slot.time_to_loss",
+                    "slot.inactive_age",
+                ],
+            ),
+        ],
+    },
+    Panel {
+        title: "Connections and pools",
+        sections: &[
+            section(
+                "Servers",
+                &[
+                    "conn.effective_used",
+                    "conn.used",
+                    "conn.peak",
+                    "conn.idle_in_transaction_age",
+                    "conn.idle_age",
+                ],
+            ),
+            section("Roles", &["conn.role_used"]),
+            section("Databases", &["conn.database_used"]),
+            section("Pools", &["pool.used", "pool.waiting", "pool.maxwait"]),
+            section("Declared pools", &["budget.declared_over_capacity"]),
+        ],
+    },
+    Panel {
+        title: "Query load",
+        sections: &[
+            section(
+                "Statements",
+                &[
+                    "query.share",
+                    "query.mean_time",
+                    "query.max_time",
+                    "query.p95_bound",
+                    "query.temp_bytes",
+                    "query.cache_hit",
+                    "query.n_plus_one_score",
+                    "query.regression",
+                ],
+            ),
+            section("Buffer cache", &["cache.hit_ratio"]),
+            section("Round trips", &["db.probe_p95"]),
+            section(
+                "Services",
+                &[
+                    "http.requests",
+                    "http.p50",
+                    "http.p95",
+                    "http.p99",
+                    "http.error_rate",
+                    "http.uptime",
+                    "app.users",
+                ],
+            ),
+        ],
+    },
+    Panel {
+        title: "Storage",
+        sections: &[
+            section("Databases", &["database.size", "xid.age", "mxid.age"]),
+            section(
+                "WAL and archive",
+                &[
+                    "wal.size",
+                    "archive.state",
+                    "archive.oldest_unarchived_age",
+                    "prepared.oldest_age",
+                ],
+            ),
+            section("Disks", &["disk.used"]),
+            section("What holds back vacuum", &["xmin.held_age"]),
+            section("Backups", &["backup.age", "attestation.state"]),
+        ],
+    },
+    Panel {
+        title: "Partitions",
+        sections: &[section(
+            "Tables",
+            &[
+                "partition.runway",
+                "partition.gaps",
+                "partition.default_rows",
+                "partition.detach_pending",
+                "partition.expired",
+            ],
+        )],
+    },
+    Panel {
+        title: "Indexes",
+        sections: &[section(
+            "Indexes and tables",
+            &["index.invalid", "index.drift", "index.state"],
+        )],
+    },
+];
+
+/// Metrics that the page shows even where no rule asks for them: none costs a server more than a look at what it has in
+/// memory or in its catalog.
+pub const SHOWN: [&str; 15] = [
+    "node.up",
+    "replica.state",
+    "replica.visible_lag",
+    "replica.byte_lag",
+    "slot.wal_status",
+    "slot.retained_bytes",
+    "conn.effective_used",
+    "conn.idle_in_transaction_age",
+    "pool.used",
+    "pool.waiting",
+    "pool.maxwait",
+    "query.share",
+    "database.size",
+    "wal.size",
+    "partition.runway",
+];
+
+/// Rows of a section; the worst of them, then the largest.
+const MOST_ROWS: usize = 12;
+
+/// One figure, and what rules say of it.
+struct Cell<'a> {
+    labels: &'a Labels,
+    reading: &'a Reading,
+    basis: &'a str,
+    doubt: Option<&'a Doubt>,
+    /// The worst that a rule says; `None`: no rule looks at it.
+    status: Option<Status>,
+    is_muted: bool,
+    limits: Limits,
+}
+
+impl<'a> Cell<'a> {
+    fn judged(one: &'a Finding) -> Self {
+        Self {
+            labels: &one.labels,
+            reading: &one.reading,
+            basis: &one.basis,
+            doubt: one.doubt.as_ref(),
+            status: Some(one.status),
+            is_muted: one.mute.is_some(),
+            limits: one.limits.clone(),
+        }
+    }
+
+    fn bare(one: &'a Measured) -> Self {
+        Self {
+            labels: &one.labels,
+            reading: &one.reading,
+            basis: &one.basis,
+            doubt: None,
+            status: None,
+            is_muted: false,
+            limits: Limits::default(),
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match (self.is_muted, self.status) {
+            (true, _) => "muted",
+            (false, Some(status)) => status.name(),
+            (false, None) if matches!(self.reading, Reading::Unknown { .. }) => "muted",
+            (false, None) => "bare",
+        }
+    }
+
+    /// How far up it stands: what is broken, then what is large.
+    fn rank(&self) -> (Status, f64) {
+        let size = match self.reading {
+            Reading::Value(value) => *value,
+            Reading::Between { high, .. } => *high,
+            Reading::State(_) | Reading::Unknown { .. } => f64::NEG_INFINITY,
+        };
+        let status = self.status.filter(|_| !self.is_muted);
+        (status.unwrap_or(Status::Ok), size)
+    }
+}
+
+/// The figures by metric, each thing once.
+type Cells<'a> = HashMap<&'static str, Vec<Cell<'a>>>;
+
+fn cells<'a>(report: &'a Report, gathered: &'a Gathered) -> Cells<'a> {
+    let mut all: Cells<'a> = HashMap::new();
+    let mut places: HashMap<(&'static str, &'a Labels), usize> = HashMap::new();
+    // The worst comes first.
+    for finding in &report.verdict.findings {
+        let of_metric = all.entry(finding.metric.name).or_default();
+        let place = places.entry((finding.metric.name, &finding.labels));
+        place.or_insert_with(|| {
+            of_metric.push(Cell::judged(finding));
+            of_metric.len()
+        });
+    }
+    for one in &gathered.measured {
+        let of_metric = all.entry(one.metric).or_default();
+        let place = places.entry((one.metric, &one.labels));
+        place.or_insert_with(|| {
+            of_metric.push(Cell::bare(one));
+            of_metric.len()
+        });
+    }
+    all
+}
+
+/// Renders the page of the last look; a browser asks for it again each time that there is something new.
+pub fn dashboard(report: &Report, gathered: &Gathered, every: Duration) -> String {
+    let seconds = every.as_secs().max(1);
+    let more = format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">\n");
+    let mut out = head("dbops", &more);
+    let worst = report.status.name();
+    let _ = writeln!(
+        out,
+        "<header><h1>{}: <span class=\"{worst}\">{worst}</span></h1>\n<p>{}, measured {}</p></header>",
+        escape(&report.targets.join(", ")),
+        escape(&sums(&report.verdict.counts)),
+        report.at.format("%Y-%m-%d %H:%M:%S UTC")
+    );
+    bar(&mut out, &report.verdict.counts);
+    out.push_str("<section id=\"findings\">\n<h2>Findings</h2>\n");
+    let (open, rest): (Vec<&Finding>, Vec<&Finding>) = report
+        .verdict
+        .findings
+        .iter()
+        .partition(|one| one.mute.is_none() && one.status > Status::Skipped);
+    if open.is_empty() {
+        out.push_str("<p>Nothing to look at.</p>\n");
+    } else {
+        findings(&mut out, &open, report);
+    }
+    if !rest.is_empty() {
+        let _ = writeln!(
+            out,
+            "<details><summary>{} more: they hold, are muted or were left out</summary>",
+            rest.len()
+        );
+        findings(&mut out, &rest, report);
+        out.push_str("</details>\n");
+    }
+    if let Some(idle) = idle(&report.verdict) {
+        let _ = writeln!(out, "<p>{}</p>", escape(&idle));
+    }
+    stage_advice(&mut out, report);
+    out.push_str("</section>\n<div class=\"panels\">\n");
+    let cells = cells(report, gathered);
+    for one in &PANELS {
+        panel(&mut out, one, &cells, report, gathered);
+    }
+    out.push_str("</div>\n</body>\n</html>\n");
+    out
+}
+
+fn panel(out: &mut String, panel: &Panel, cells: &Cells<'_>, report: &Report, gathered: &Gathered) {
+    let id = panel.title.split(' ').next().unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "<section class=\"panel\" id=\"{}\">\n<h2>{}</h2>",
+        id.to_lowercase(),
+        panel.title
+    );
+    let before = out.len();
+    for section in panel.sections {
+        let metrics: Vec<&'static Metric> = section
+            .metrics
+            .iter()
+            .filter(|name| cells.contains_key(**name))
+            .filter_map(|name| metric(name))
+            .collect();
+        if !metrics.is_empty() {
+            table(out, section.title, &metrics, cells, report);
+        }
+    }
+    let mut told = Vec::new();
+    for name in panel.sections.iter().flat_map(|one| one.metrics) {
+        let Some(metric) = metric(name).filter(|_| !cells.contains_key(*name)) else {
+            continue;
+        };
+        for missing in gathered.missing.iter().filter(|one| one.is_of(metric)) {
+            let place = subject(&missing.labels, false);
+            let why = one_line(&missing.why);
+            let line = format!("{place}: not measured, {}: {why}", missing.reason.code());
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+    }
+    for line in &told {
+        let _ = writeln!(out, "<p class=\"muted\">{}</p>", escape(line));
+    }
+    if out.len() == before {
+        out.push_str(
+            "<p class=\"muted\">Nothing of the kind is there, or no rule asks for it.</p>\n",
+        );
+    }
+    out.push_str("</section>\n");
+}
+
+/// A row of a section: a thing and its figures, by the place of their metric.
+#[derive(Default)]
+struct Row<'a> {
+    cells: BTreeMap<usize, &'a Cell<'a>>,
+}
+
+impl Row<'_> {
+    fn rank(&self) -> (Status, f64) {
+        let worst = self.cells.values().map(|cell| cell.rank().0).max();
+        let size = self.cells.values().next().map(|cell| cell.rank().1);
+        (
+            worst.unwrap_or(Status::Ok),
+            size.unwrap_or(f64::NEG_INFINITY),
+        )
+    }
+}
+
+fn table<'a>(
+    out: &mut String,
+    title: &str,
+    metrics: &[&'static Metric],
+    cells: &'a Cells<'a>,
+    report: &Report,
+) {
+    let mut rows: BTreeMap<String, Row<'a>> = BTreeMap::new();
+    for (at, metric) in metrics.iter().enumerate() {
+        for cell in cells.get(metric.name).into_iter().flatten() {
+            let mut name = subject(cell.labels, metric.is_of_statements());
+            // Where there is one target, the page says once which.
+            if let [target] = report.targets.as_slice()
+                && let Some(short) = name.strip_prefix(&format!("{target}: "))
+            {
+                name = short.to_owned();
+            }
+            rows.entry(name)
+                .or_default()
+                .cells
+                .entry(at)
+                .or_insert(cell);
+        }
+    }
+    let mut rows: Vec<(String, Row<'a>)> = rows.into_iter().collect();
+    rows.sort_by(|(a_name, a), (b_name, b)| {
+        let (a, b) = (a.rank(), b.rank());
+        (b.0.cmp(&a.0))
+            .then(b.1.total_cmp(&a.1))
+            .then(a_name.cmp(b_name))
+    });
+    let _ = write!(out, "<table>\n<thead><tr><th>{title}</th>");
+    for metric in metrics {
+        let _ = write!(
+            out,
+            "<th title=\"{}\">{}</th>",
+            escape(metric.about),
+            short_name(metric)
+        );
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for (name, row) in rows.iter().take(MOST_ROWS) {
+        let _ = write!(out, "<tr><th>{}{}</th>", escape(name), text_of(row));
+        for (at, metric) in metrics.iter().enumerate() {
+            match row.cells.get(&at) {
+                Some(cell) => write_cell(out, cell, metric, report),
+                None => out.push_str("<td class=\"none\"></td>"),
+            }
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n");
+    if let Some(more) = rows.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        let _ = writeln!(out, "<p>and {more} more</p>");
+    }
+}
+
+/// The name without its family, which the table tells.
+fn short_name(metric: &Metric) -> String {
+    let name = metric
+        .name
+        .split_once('.')
+        .map_or(metric.name, |(_, name)| name);
+    name.replace('_', " ")
+}
+
+/// The text of a statement, as the server keeps it: without its values.
+fn text_of(row: &Row<'_>) -> String {
+    const MOST: usize = 160;
+    let text = row.cells.values().find_map(|cell| cell.labels.get("text"));
+    text.map(|text| {
+        let text = one_line(text);
+        let mut short: String = text.chars().take(MOST).collect();
+        if short.len() < text.len() {
+            short.push('…');
+        }
+        format!("<code>{}</code>", escape(&short))
+    })
+    .unwrap_or_default()
+}
+
+fn write_cell(out: &mut String, cell: &Cell<'_>, metric: &Metric, report: &Report) {
+    let class = cell.class();
+    let _ = write!(
+        out,
+        "<td data-name=\"{}\"><span class=\"figure {class}\">{}</span>",
+        short_name(metric),
+        escape(&figure_of(cell.reading, metric))
+    );
+    let limits_text = limits(&cell.limits);
+    if !limits_text.is_empty() {
+        let _ = write!(out, "<small>{}</small>", escape(&limits_text));
+    }
+    let line = report.trail.of(metric, cell.labels);
+    if let Some(chart) = line.and_then(|line| chart(line, metric, &cell.limits)) {
+        out.push_str(&chart);
+    }
+    let ground = match (cell.doubt, cell.reading) {
+        (None, Reading::Unknown { reason, why }) => format!("{}: {}", reason.code(), one_line(why)),
+        (doubt, _) => ground_of(doubt, cell.basis),
+    };
+    let _ = write!(out, "<small>{}</small></td>", escape(&ground));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan_file::metric::METRICS;
+
+    #[test]
+    fn every_metric_has_one_place_on_the_page() {
+        let sections = PANELS.iter().flat_map(|panel| panel.sections);
+        let shown: Vec<&str> = sections.flat_map(|one| one.metrics).copied().collect();
+        for metric in METRICS {
+            let places = shown.iter().filter(|name| **name == metric.name).count();
+            assert_eq!(places, 1, "{}", metric.name);
+        }
+        assert_eq!(shown.len(), METRICS.len());
+    }
+
+    #[test]
+    fn what_is_shown_without_a_rule_can_be_measured_without_one() {
+        for name in SHOWN {
+            let metric = metric(name).unwrap();
+            assert!(metric.over().is_none() && !metric.is_foreign(), "{name}");
+        }
+    }
+}

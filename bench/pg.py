@@ -19,11 +19,11 @@ class ServerError(Exception):
 class Session:
     """One connection; `query` returns the last statement's rows as tuples of text or None."""
 
-    def __init__(self, cluster, database, application_name="bench"):
+    def __init__(self, cluster, database, application_name="bench", user="postgres"):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(f"{cluster.socket_dir}/.s.PGSQL.{cluster.port}")
         self.buffer = b""
-        words = ["user", "postgres", "database", database, "application_name", application_name]
+        words = ["user", user, "database", database, "application_name", application_name]
         body = struct.pack("!I", 196608) + b"".join(w.encode() + b"\0" for w in words) + b"\0"
         self.socket.sendall(struct.pack("!I", len(body) + 4) + body)
         self.pid = None

@@ -17,8 +17,6 @@ use crate::render::check::Report;
 
 /// To the first column of the first line.
 const HOME: &str = "\u{1b}[H";
-/// Nothing more on this line: what was there may have been longer.
-const REST_OF_LINE: &str = "\u{1b}[K";
 /// Nothing below.
 const BELOW: &str = "\u{1b}[J";
 
@@ -83,10 +81,11 @@ fn headed(text: &str, every: Millis, report: &Report) -> String {
     format!("{at}, every {every}; Ctrl-C ends\n{text}")
 }
 
-/// Draws over what stands there without clearing it first, which would flicker.
+/// Takes the place of the last look; in one piece, so that it flickers little.
+///
+/// Erasing line by line would take the last character of a line that is as wide as the terminal.
 fn over_the_last(text: &str) -> String {
-    let lines = text.replace('\n', &format!("{REST_OF_LINE}\n"));
-    format!("{HOME}{lines}{BELOW}")
+    format!("{HOME}{BELOW}{text}")
 }
 
 #[cfg(test)]
@@ -94,8 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shorter_look_leaves_nothing_of_a_longer_one() {
-        let drawn = over_the_last("one\ntwo\n");
-        assert_eq!(drawn, "\u{1b}[Hone\u{1b}[K\ntwo\u{1b}[K\n\u{1b}[J");
+    fn nothing_of_the_last_look_stays_and_nothing_of_this_one_is_erased() {
+        assert_eq!(over_the_last("one\ntwo\n"), "\u{1b}[H\u{1b}[Jone\ntwo\n");
     }
 }

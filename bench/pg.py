@@ -78,7 +78,10 @@ class Session:
             elif kind == b"E":
                 parts = [p.decode() for p in body.split(b"\0") if p]
                 error = ServerError({p[0]: p[1:] for p in parts})
-            elif kind == b"Z" or (error and self.pid is None):
+                if self.pid is None:  # a refused login ends the connection
+                    self.socket.close()
+                    raise error
+            elif kind == b"Z":
                 if error:
                     raise error
                 return rows

@@ -140,12 +140,12 @@ fn by_sender(sender: &Sender, inputs: Inputs<'_>) -> Known<State> {
     };
     Known::Value(match state {
         "streaming" if inputs.confirmed == Some(false) && !inputs.replayed_probe => State::Frozen,
-        "streaming" if inputs.facts.is_err() => match is_overdue(sender, inputs) {
+        // Also of one that answers: its receiver is a process of its own, and what it heard last is not what it misses.
+        "streaming" => match is_overdue(sender, inputs) {
             Some(true) => State::Frozen,
             Some(false) => State::Streaming,
             None => return Known::Unknown(Reason::StaleSample),
         },
-        "streaming" => State::Streaming,
         "catchup" => State::Catchup,
         "stopping" => State::Stopping,
         _ => State::Startup,
@@ -159,7 +159,9 @@ fn is_overdue(sender: &Sender, inputs: Inputs<'_>) -> Option<bool> {
         .sent
         .zip(sender.replayed)
         .is_some_and(|(sent, replayed)| replayed < sent);
-    if !moved || inputs.confirmed == Some(true) {
+    // One that is set to report never is silent without being overdue.
+    let reports = inputs.interval_s > 0.0;
+    if !moved || !reports || inputs.confirmed == Some(true) || inputs.replayed_probe {
         return Some(false);
     }
     let age = sender

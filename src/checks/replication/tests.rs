@@ -168,6 +168,30 @@ fn a_gap_over_the_border_of_the_halves_is_true() {
     assert_eq!(menu(&behind).lag, Known::Unknown(Reason::NoSample));
 }
 
+#[test]
+fn a_replica_that_answers_and_whose_receiver_stands_still_is_frozen() {
+    let mut old = sender("menu", END - 500);
+    old.reply_age_s = Some(22.0);
+    let mut behind = facts(true, END - 500);
+    let frozen = tree(&pair(Ok(behind.clone()), Some(old.clone())));
+    assert_eq!(menu(&frozen).state, Known::Value(State::Frozen));
+    assert_eq!(codes(&frozen), [(Severity::Warning, "frozen")]);
+
+    // It may report every minute, or never.
+    for interval_s in [60, 0] {
+        behind.node.status_interval_s = interval_s;
+        let fine = tree(&pair(Ok(behind.clone()), Some(old.clone())));
+        assert_eq!(menu(&fine).state, Known::Value(State::Streaming));
+    }
+
+    // Nothing was sent that it could have confirmed.
+    let mut idle = sender("menu", END);
+    idle.reply_age_s = Some(22.0);
+    let fine = tree(&pair(Ok(facts(true, END)), Some(idle)));
+    assert_eq!(menu(&fine).state, Known::Value(State::Streaming));
+    assert!(fine.findings.is_empty(), "{:?}", fine.findings);
+}
+
 /// A probe that receivers confirmed, or did not, by the pid of their sender.
 fn probe(confirmed: &[(i32, bool)]) -> Probe {
     Probe {

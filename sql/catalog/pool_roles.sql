@@ -11,7 +11,7 @@ where
         or r.rolname = any($1)
         or exists (
             select
-            from pg_catalog.pg_stat_activity as a
+            from pg_catalog.pg_stat_get_activity(null) as a
             where a.usesysid = r.oid
         )
     )

@@ -15,21 +15,18 @@ select
     pg_catalog.current_setting('max_connections')::pg_catalog.int8 as max_connections,
     pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int8 as superuser_reserved,
     pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int8 as reserved,
-    (
-        select s.reset_val::pg_catalog.int8
-        from pg_catalog.pg_settings as s
-        where s.name = 'idle_in_transaction_session_timeout'
-    ) as idle_in_transaction_timeout_ms,
-    (
-        select s.reset_val::pg_catalog.int8
-        from pg_catalog.pg_settings as s
-        where s.name = 'idle_session_timeout'
-    ) as idle_session_timeout_ms,
-    (
-        select s.reset_val::pg_catalog.int8
-        from pg_catalog.pg_settings as s
-        where s.name = 'transaction_timeout'
-    ) as transaction_timeout_ms
+    g.idle_in_transaction_timeout_ms,
+    g.idle_session_timeout_ms,
+    g.transaction_timeout_ms
 from pg_catalog.pg_roles as r
+cross join (
+    -- Each look at this view makes a row of every setting.
+    select
+        pg_catalog.max(s.reset_val) filter (where s.name = 'idle_in_transaction_session_timeout')::pg_catalog.int8
+            as idle_in_transaction_timeout_ms,
+        pg_catalog.max(s.reset_val) filter (where s.name = 'idle_session_timeout')::pg_catalog.int8 as idle_session_timeout_ms,
+        pg_catalog.max(s.reset_val) filter (where s.name = 'transaction_timeout')::pg_catalog.int8 as transaction_timeout_ms
+    from pg_catalog.pg_settings as s
+) as g
 where r.rolname = current_user
 order by r.oid;

@@ -19,7 +19,7 @@ select
     case
         when $1 and a.backend_type = 'client backend' then pg_catalog.left(a.query, 1000)
     end as query
-from pg_catalog.pg_stat_activity as a
+from pg_catalog.pg_stat_get_activity(null) as a
 left join pg_catalog.pg_roles as r on a.usesysid = r.oid
 left join pg_catalog.pg_database as d on a.datid = d.oid
 order by a.pid;

@@ -53,7 +53,7 @@ from (
             b.pid,
             greatest(pg_catalog.age(b.backend_xmin), pg_catalog.age(b.backend_xid)),
             extract(epoch from pg_catalog.clock_timestamp() - b.xact_start)
-        from pg_catalog.pg_stat_activity as b
+        from pg_catalog.pg_stat_get_activity(null) as b
         where
             b.backend_type = 'client backend'
             and b.pid <> pg_catalog.pg_backend_pid()

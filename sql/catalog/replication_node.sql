@@ -17,26 +17,30 @@ select
     end as commit_age,
     case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_is_wal_replay_paused() end as pause_requested,
     null::pg_catalog.text as pause_state,
-    b.setting::pg_catalog.int8 as segment_bytes,
-    r.setting::pg_catalog.int8 as status_interval_s,
-    a.setting::pg_catalog.int8 as apply_delay_ms,
+    g.segment_bytes,
+    g.status_interval_s,
+    g.apply_delay_ms,
     pg_catalog.current_setting('restore_command') <> '' as restores,
     pg_catalog.current_setting('hot_standby_feedback') = 'on' as feedback,
     pg_catalog.current_setting('synchronous_standby_names') as synchronous_names,
-    k.setting::pg_catalog.int8 as slot_keep_mb,
-    (
-        select pg_catalog.count(*)
-        from pg_catalog.pg_stat_activity as w
-        where w.wait_event = 'SyncRep'
-    ) as sync_waiting,
-    (
-        select extract(epoch from pg_catalog.max(pg_catalog.clock_timestamp() - w.query_start))::pg_catalog.float8
-        from pg_catalog.pg_stat_activity as w
-        where w.wait_event = 'SyncRep'
-    ) as sync_waiting_s
+    g.slot_keep_mb,
+    w.sync_waiting,
+    w.sync_waiting_s
 from pg_catalog.pg_control_system() as s
-inner join pg_catalog.pg_settings as b on b.name = 'wal_segment_size'
-inner join pg_catalog.pg_settings as r on r.name = 'wal_receiver_status_interval'
-inner join pg_catalog.pg_settings as a on a.name = 'recovery_min_apply_delay'
-inner join pg_catalog.pg_settings as k on k.name = 'max_slot_wal_keep_size'
+cross join (
+    -- Each look at this view makes a row of every setting.
+    select
+        pg_catalog.max(v.setting) filter (where v.name = 'wal_segment_size')::pg_catalog.int8 as segment_bytes,
+        pg_catalog.max(v.setting) filter (where v.name = 'wal_receiver_status_interval')::pg_catalog.int8 as status_interval_s,
+        pg_catalog.max(v.setting) filter (where v.name = 'recovery_min_apply_delay')::pg_catalog.int8 as apply_delay_ms,
+        pg_catalog.max(v.setting) filter (where v.name = 'max_slot_wal_keep_size')::pg_catalog.int8 as slot_keep_mb
+    from pg_catalog.pg_settings as v
+) as g
+cross join (
+    select
+        pg_catalog.count(*) as sync_waiting,
+        extract(epoch from pg_catalog.max(pg_catalog.clock_timestamp() - p.query_start))::pg_catalog.float8 as sync_waiting_s
+    from pg_catalog.pg_stat_get_activity(null) as p
+    where p.wait_event = 'SyncRep'
+) as w
 order by 1;

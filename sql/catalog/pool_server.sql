@@ -1,4 +1,5 @@
 -- What bounds connections to the server, and what the role may see of them; null where the version does not have the setting.
+-- Settings are read once: each look at that view makes a row of every one.
 select
     pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version_num,
     pg_catalog.current_setting('server_version') as version,
@@ -20,7 +21,6 @@ select
     g.transaction_timeout_ms
 from pg_catalog.pg_roles as r
 cross join (
-    -- Each look at this view makes a row of every setting.
     select
         pg_catalog.max(s.reset_val) filter (where s.name = 'idle_in_transaction_session_timeout')::pg_catalog.int8
             as idle_in_transaction_timeout_ms,

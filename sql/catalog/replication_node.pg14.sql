@@ -1,5 +1,6 @@
 -- The server as a node of a replication tree: its part, its timeline by the name of its WAL file, its settings, and
 -- who waits for synchronous replicas. The timeline of pg_control would be that of the last checkpoint.
+-- Settings are read once: each look at that view makes a row of every one.
 select
     s.system_identifier::pg_catalog.text as system_identifier,
     pg_catalog.current_setting('server_version') as version,
@@ -28,7 +29,6 @@ select
     w.sync_waiting_s
 from pg_catalog.pg_control_system() as s
 cross join (
-    -- Each look at this view makes a row of every setting.
     select
         pg_catalog.max(v.setting) filter (where v.name = 'wal_segment_size')::pg_catalog.int8 as segment_bytes,
         pg_catalog.max(v.setting) filter (where v.name = 'wal_receiver_status_interval')::pg_catalog.int8 as status_interval_s,

@@ -218,7 +218,9 @@ class Pooler:
     url, log_size, log_since = Server.url, Server.log_size, Server.log_since
 
     def end(self):
-        self.process.send_signal(signal.SIGQUIT)
+        # Nothing less is sure: a shell that starts the bench in the background has it ignore SIGQUIT, and newer
+        # versions wait for their clients at SIGTERM.
+        self.process.kill()
         self.process.wait()
 
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::reason::Reason;
-use crate::checks::verdict::{Gathered, Memory, Policy, verdict};
+use crate::checks::verdict::{Gathered, Memory, Part, Policy, verdict};
 use crate::plan_file::rule::{Defaults, Rule};
 use crate::plan_file::{NeverEmpty, ReadyGroup};
 
@@ -74,6 +74,7 @@ fn told(rounds: &[[Lag; 2]], clear: Option<&str>, turns: Turns) -> Vec<BTreeMap<
         mutes: &[],
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     };
     let mut memory = Memory::default();
     let mut gates = Gates::default();
@@ -124,6 +125,7 @@ fn what_is_down_is_out_even_while_its_rule_waits_for_its_time() {
         mutes: &[],
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     };
     let gathered = Gathered {
         measured: measured("r1", None),
@@ -232,6 +234,7 @@ fn of_group(group: &ReadyGroup, rules: &[Rule], rounds: Vec<Gathered>) -> Vec<No
         mutes: &[],
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     };
     let groups = BTreeMap::from([("menu".to_owned(), group.clone())]);
     let mut memory = Memory::default();

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Labels, Reading};
-use super::verdict::key;
+use super::verdict::{key, target_of};
 use crate::plan_file::metric::{Measure, Metric};
 
 /// Nothing older is kept.
@@ -39,7 +39,8 @@ pub struct Line {
 pub struct Point(pub i64, pub i64, pub Option<(f64, f64)>);
 
 impl Trail {
-    /// Takes note of a look; of things that it does not speak of, that they were not measured.
+    /// Takes note of a look at one or more targets; of things of theirs that it does not speak of, that they were not
+    /// measured. Other targets are looked at at times of their own.
     pub fn note<'a>(
         &mut self,
         now: DateTime<Utc>,
@@ -56,11 +57,11 @@ impl Trail {
             return;
         }
         let mut told = BTreeSet::new();
+        let mut targets = BTreeSet::new();
         for (metric, labels, reading) in figures {
-            if told.len() >= MOST_LINES {
-                break;
-            }
-            if metric.is_of_statements() || metric.measure == Measure::State {
+            targets.insert(labels.get("target").map(|name| &**name));
+            let is_line = !metric.is_of_statements() && metric.measure != Measure::State;
+            if !is_line || told.len() >= MOST_LINES {
                 continue;
             }
             let key = key(metric.name, labels);
@@ -75,7 +76,7 @@ impl Trail {
         }
         let oldest = (now - TimeDelta::hours(HOURS)).timestamp();
         self.lines.retain(|key, line| {
-            if !told.contains(key) {
+            if !told.contains(key) && targets.contains(&target_of(key)) {
                 line.take(at, None);
             }
             line.points.retain(|point| point.1 >= oldest);
@@ -99,13 +100,21 @@ impl Trail {
         self.lines.is_empty()
     }
 
+    /// Makes room: of the target that has most, what was not known for longest.
     fn drop_the_longest_unknown(&mut self) {
         while self.lines.len() > MOST_LINES {
             let known = |line: &Line| {
                 let mut points = line.points.iter().rev();
                 points.find(|point| point.2.is_some()).map(|point| point.1)
             };
-            let first = self.lines.iter().min_by_key(|(_, line)| known(line));
+            let mut of_targets: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+            for key in self.lines.keys() {
+                *of_targets.entry(target_of(key)).or_default() += 1;
+            }
+            let most = of_targets.into_iter().max_by_key(|(_, count)| *count);
+            let most = most.map(|(target, _)| target);
+            let of_most = (self.lines.iter()).filter(|(key, _)| Some(target_of(key)) == most);
+            let first = of_most.min_by_key(|(_, line)| known(line));
             let Some(key) = first.map(|(key, _)| key.clone()) else {
                 return;
             };
@@ -193,6 +202,12 @@ mod tests {
         Labels::from([("node".to_owned(), Arc::from(node))])
     }
 
+    fn of_target(target: &str, node: usize) -> Labels {
+        let node: Arc<str> = node.to_string().into();
+        let target = ("target".to_owned(), Arc::from(target));
+        Labels::from([("node".to_owned(), node), target])
+    }
+
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(2_000_000_000 + seconds, 0).unwrap()
     }
@@ -217,10 +232,43 @@ mod tests {
     #[test]
     fn a_look_that_does_not_speak_of_a_thing_leaves_a_gap_in_it() {
         let mut trail = noted(&[(0, Some(1.0))]);
-        trail.note(at(30), []);
+        let value = Reading::Value(1.0);
+        trail.note(at(30), [(lag(), &labels("r2"), &value)]);
         let line = trail.of(lag(), &labels("r1")).unwrap();
         assert_eq!(line.points().len(), 2);
         assert_eq!(line.points()[1].2, None);
+    }
+
+    #[test]
+    fn a_look_at_one_target_leaves_no_gap_in_another() {
+        let (main, other) = (of_target("main", 0), of_target("other", 0));
+        let value = Reading::Value(1.0);
+        let mut trail = Trail::default();
+        trail.note(at(0), [(lag(), &main, &value)]);
+        trail.note(at(10), [(lag(), &other, &value)]);
+        trail.note(at(30), [(lag(), &main, &value)]);
+        for labels in [&main, &other] {
+            let points = trail.of(lag(), labels).unwrap().points();
+            assert!(points.iter().all(|point| point.2.is_some()), "{points:?}");
+        }
+    }
+
+    #[test]
+    fn targets_that_are_looked_at_in_turn_share_the_room_and_each_keeps_its_own() {
+        let value = Reading::Value(1.0);
+        let mut trail = Trail::default();
+        for look in 0..6 {
+            let name = ["main", "other"][look % 2];
+            let all: Vec<Labels> = (0..MOST_LINES).map(|n| of_target(name, n)).collect();
+            let now = at(i64::try_from(look).unwrap() * 30);
+            trail.note(now, all.iter().map(|one| (lag(), one, &value)));
+            assert_eq!(trail.len(), MOST_LINES);
+        }
+        for name in ["main", "other"] {
+            let all = (0..MOST_LINES).filter_map(|n| trail.of(lag(), &of_target(name, n)));
+            let lengths: Vec<usize> = all.map(|line| line.points().len()).collect();
+            assert_eq!(lengths, [3; MOST_LINES / 2]);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ tests!(
     a_token_keeps_all_but_health_and_readiness_to_those_who_have_it,
     without_a_database_it_is_alive_and_not_ready,
     whoever_asks_is_answered_while_a_look_is_held_up,
+    a_target_that_hangs_delays_no_other,
 );
 
 /// An answer.
@@ -316,6 +317,58 @@ async fn whoever_asks_is_answered_while_a_look_is_held_up(ctx: &Ctx) -> Result<(
     ensure!(get(at, "/health").await?.status == 200);
     lock.unlock()?;
     becomes(at, "/ready", 200).await?;
+    // That it is held up is no reason to live on.
+    lock.lock()?;
+    becomes(at, "/ready", 503).await?;
+    server.signal(Signal::SIGTERM)?;
+    server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn a_target_that_hangs_delays_no_other(ctx: &Ctx) -> Result<()> {
+    let mut primary = ctx.private_cluster()?.start().await?;
+    // Takes connections, as its queue does, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let hangs = format!("postgres://nobody@{}/none", silent.local_addr()?);
+    ctx.plan(&format!(
+        r#"targets:
+  main: {{ primary: {{ url: "{}" }} }}
+  hangs: {{ primary: {{ url: "{hangs}" }} }}
+ready:
+  all: {{ all: [used] }}
+rules:
+  - {{ id: used, metric: conn.effective_used, warn: "> 90%" }}
+"#,
+        primary.url()
+    ))?;
+    let args = SERVE
+        .into_iter()
+        .chain(["--target", "all", "--timeout", "10m"]);
+    let mut server = ctx.dbops().args(args).spawn().await?;
+    let at = address(&mut server).await?;
+    for path in ["/ready/main/primary", "/ready/all/main/primary"] {
+        becomes(at, path, 200).await?;
+    }
+    primary.stop();
+    becomes(at, "/ready/main/primary", 503).await?;
+
+    // Nothing is told of the one that nothing is known of, nor of all of them.
+    for path in [
+        "/ready",
+        "/ready/all",
+        "/ready/hangs/primary",
+        "/metrics",
+        "/api/check",
+        "/",
+    ] {
+        let answer = get(at, path).await?;
+        ensure!(
+            answer.status == 503 && answer.body == "nothing was measured yet\n",
+            "{path}: {}",
+            answer.body
+        );
+    }
+    ensure!(get(at, "/ready/main/other").await?.status == 404);
     server.signal(Signal::SIGTERM)?;
     server.wait().await?.exits_with(0)?;
     Ok(())

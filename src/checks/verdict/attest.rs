@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::Measured;
+use super::{Measured, Part};
 use crate::checks::judge::{Labels, Reading};
 use crate::checks::reason::Reason;
 use crate::plan_file::Attestation;
@@ -14,12 +14,20 @@ use crate::plan_file::rule::{ATTESTATION, Rule};
 pub(super) const FRESH: &str = "fresh";
 
 /// Holds the newest attestation of each target, or of all of them, against a rule.
-pub(super) fn held(rule: &Rule, all: &[Attestation], now: DateTime<Utc>) -> Vec<Measured> {
+///
+/// That there is none at all is told of the whole, or of what is of no target.
+pub(super) fn held(
+    rule: &Rule,
+    all: &[Attestation],
+    part: Part<'_>,
+    now: DateTime<Utc>,
+) -> Vec<Measured> {
     let Some(name) = &rule.attest else {
         return Vec::new();
     };
+    let named = || all.iter().filter(|one| one.name == *name);
     let mut newest: Vec<&Attestation> = Vec::new();
-    for one in all.iter().filter(|one| one.name == *name) {
+    for one in named().filter(|one| part.has(one)) {
         match newest.iter_mut().find(|other| other.target == one.target) {
             Some(other) if other.date < one.date => *other = one,
             Some(_) => {}
@@ -40,7 +48,7 @@ pub(super) fn held(rule: &Rule, all: &[Attestation], now: DateTime<Utc>) -> Vec<
             resolution: None,
         }
     };
-    if newest.is_empty() {
+    if named().next().is_none() && !matches!(part, Part::Target(_)) {
         let why = format!("no plan file has an attestation `{name}`");
         return vec![figure(
             None,
@@ -124,7 +132,7 @@ mod tests {
 
     fn state(rule: &Rule, all: &[Attestation]) -> String {
         let now = "2027-03-31T12:00:00Z".parse().unwrap();
-        match &held(rule, all, now)[..] {
+        match &held(rule, all, Part::Whole, now)[..] {
             [one] => match &one.reading {
                 Reading::State(state) => state.to_string(),
                 Reading::Unknown { reason, .. } => reason.code().to_owned(),

@@ -249,3 +249,9 @@ pub(in crate::checks) fn key(rule: &str, labels: &Labels) -> String {
     }
     key
 }
+
+/// The target of what [`key`] names.
+pub(in crate::checks) fn target_of(key: &str) -> Option<&str> {
+    let mut parts = key.split('\u{1f}').skip(1);
+    parts.find_map(|part| part.strip_prefix("target="))
+}

@@ -9,6 +9,7 @@ mod gathered;
 mod kept;
 mod memory;
 pub mod names;
+mod parts;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,9 @@ use serde::Serialize;
 pub use self::gathered::{Gathered, Missing};
 pub use self::kept::{FEWEST_TIMES, Raw, Seen};
 pub use self::memory::Memory;
-pub(in crate::checks) use self::memory::key;
 use self::memory::{Confirmed, Timing};
+pub(in crate::checks) use self::memory::{key, target_of};
+pub use self::parts::Part;
 pub use self::stages::{
     Advice, Figure as StageFigure, Next, Seen as SignalSeen, SignalState, Stage,
 };
@@ -173,6 +175,8 @@ pub struct Policy<'a> {
     pub attestations: &'a [Attestation],
     /// Stages of growth.
     pub stages: Option<&'a Stages>,
+    /// What of everything is judged.
+    pub part: Part<'a>,
 }
 
 impl<'a> Policy<'a> {
@@ -184,7 +188,14 @@ impl<'a> Policy<'a> {
             mutes: &plan.mutes,
             attestations: &plan.attestations,
             stages: plan.stages.as_ref(),
+            part: Part::Whole,
         }
+    }
+
+    /// The same for a part of everything.
+    #[must_use]
+    pub fn part(self, part: Part<'a>) -> Self {
+        Self { part, ..self }
     }
 }
 
@@ -209,7 +220,7 @@ pub fn verdict(
         .kept
         .take(gathered, now, kept::longest(windows).max(signals));
     let mut verdict = Verdict::default();
-    for rule in policy.rules {
+    for rule in policy.rules.iter().filter(|rule| policy.part.takes(rule)) {
         let Some(metric) = metric(rule.metric_name()) else {
             continue;
         };
@@ -234,7 +245,8 @@ pub fn verdict(
                 verdict.add(holding.missing(missing));
             }
         }
-        if !any {
+        // What people vouch for is told of the part that it is of.
+        if !any && rule.attest.is_none() {
             verdict.idle.push(rule.id.clone());
         }
     }
@@ -257,10 +269,7 @@ pub fn verdict(
         verdict.stages = stages::advise(stages, gathered, &mut memory.kept, every, now);
     }
     memory.forget(now, policy.defaults);
-    verdict.findings.sort_by(|a, b| {
-        let rank = |one: &Finding| (one.mute.is_some(), std::cmp::Reverse(one.status));
-        (rank(a), &a.rule, &a.labels).cmp(&(rank(b), &b.rule, &b.labels))
-    });
+    verdict.sort();
     let judged = verdict.findings.iter();
     let judged = judged.map(|one| (one.metric, &*one.labels, &one.reading));
     let rest = gathered.measured.iter();
@@ -279,7 +288,7 @@ fn made(
     now: DateTime<Utc>,
 ) -> Vec<Measured> {
     if rule.attest.is_some() {
-        return attest::held(rule, policy.attestations, now);
+        return attest::held(rule, policy.attestations, policy.part, now);
     }
     if metric.over().is_none() {
         return Vec::new();
@@ -317,6 +326,14 @@ impl Verdict {
         if finding.status != Status::Ok || !finding.metric.is_of_statements() {
             self.findings.push(finding);
         }
+    }
+
+    /// The worst first, and those that are accepted last.
+    fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let rank = |one: &Finding| (one.mute.is_some(), std::cmp::Reverse(one.status));
+            (rank(a), &a.rule, &a.labels).cmp(&(rank(b), &b.rule, &b.labels))
+        });
     }
 
     /// Returns the worst status that no mute accepts.

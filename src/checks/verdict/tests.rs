@@ -41,6 +41,7 @@ fn policy(rules: &[Rule]) -> Policy<'_> {
         mutes: &[],
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     }
 }
 

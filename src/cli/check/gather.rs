@@ -1,9 +1,13 @@
 //! Measures what the rules ask for, on all targets at once: one that is slow or dead delays no other.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::figures;
 use super::nodes::Nodes;
@@ -21,6 +25,10 @@ use crate::sample::replication::read::silence;
 
 /// Targets looked at at the same time: connections are cheap, and a machine has only so many.
 const AT_ONCE: usize = 16;
+/// The same with those that take long; each has a few connections, and a process has mostly 1,024 files.
+const MOST_OPEN: usize = 128;
+/// What takes longer than this waits for a server.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How it is measured.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +50,21 @@ pub(super) async fn gather(
     targets: &[Selected],
     how: How,
 ) -> anyhow::Result<Gathered> {
+    refuse_wrong_settings(context, targets)?;
+    let places = Places::default();
+    let mut each: FuturesUnordered<_> = targets
+        .iter()
+        .map(|selected| target(context, plan, rules, selected, how, &places))
+        .collect();
+    let mut all = Gathered::default();
+    while let Some(found) = each.next().await {
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+/// Refuses settings of nodes that cannot be right.
+pub(super) fn refuse_wrong_settings(context: &Context, targets: &[Selected]) -> anyhow::Result<()> {
     for selected in targets {
         context.resolved(selected, Node::Primary)?;
         let nodes = selected.target.iter();
@@ -54,15 +77,54 @@ pub(super) async fn gather(
             context.resolved(selected, Node::Pooler(name))?;
         }
     }
-    let wanted = Wanted { rules };
-    let mut all = Gathered::default();
-    let mut each = stream::iter(targets)
-        .map(|selected| one(context, plan, wanted, selected, how))
-        .buffer_unordered(AT_ONCE);
-    while let Some(found) = each.next().await {
-        all.extend(found);
+    Ok(())
+}
+
+/// How many targets are looked at at the same time.
+///
+/// One that takes long waits more than it works, and gives up its place for another: those that hang delay nobody.
+#[derive(Debug)]
+pub(super) struct Places {
+    working: Semaphore,
+    open: Semaphore,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            working: Semaphore::new(AT_ONCE),
+            open: Semaphore::new(MOST_OPEN),
+        }
     }
-    Ok(all)
+}
+
+impl Places {
+    async fn within<T>(&self, work: impl Future<Output = T>) -> T {
+        // Nobody closes them: there is always an answer, and without one there is nothing to wait for.
+        let _open = self.open.acquire().await;
+        let place = self.working.acquire().await;
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(LONG, &mut work).await {
+            return done;
+        }
+        drop(place);
+        work.await
+    }
+}
+
+/// Measures what rules ask of one target, as soon as there is a place.
+pub(super) async fn target(
+    context: &Context,
+    plan: &PlanFile,
+    rules: &[Rule],
+    selected: &Selected,
+    how: How,
+    places: &Places,
+) -> Gathered {
+    let wanted = Wanted { rules };
+    places
+        .within(one(context, plan, wanted, selected, how))
+        .await
 }
 
 /// What rules ask for.

@@ -2,6 +2,7 @@
 
 mod figures;
 mod gather;
+pub(super) mod lanes;
 mod nodes;
 mod primary;
 pub(super) mod rounds;

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use chrono::{DateTime, Utc};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     Args, Burst, FailOn, Form, Judged, PendingAs, Profile, StagesAs, asked, chosen_rules,
     exit_for_ci, gather, overall, refuse_stale, saved, state,
 };
-use crate::checks::verdict::{Gathered, Memory, Policy};
+use crate::checks::trail::Trail;
+use crate::checks::verdict::{Gathered, Memory, Policy, Verdict};
 use crate::cli::context::{Context, Selected, clock};
 use crate::failure::Failure;
 use crate::plan_file::rule::Rule;
@@ -47,13 +49,13 @@ pub(in crate::cli) struct Look {
 
 /// Everything that the looks share.
 pub(in crate::cli) struct Rounds<'a> {
-    context: &'a Context,
-    args: Args,
-    every: Millis,
-    plan: PlanFile,
-    rules: Vec<Rule>,
-    asked: Vec<Rule>,
-    targets: Vec<Selected>,
+    pub(super) context: &'a Context,
+    pub(super) args: Args,
+    pub(super) every: Millis,
+    pub(super) plan: PlanFile,
+    pub(super) rules: Vec<Rule>,
+    pub(super) asked: Vec<Rule>,
+    pub(super) targets: Vec<Selected>,
     memory: Memory,
 }
 
@@ -122,24 +124,28 @@ impl<'a> Rounds<'a> {
         self.every
     }
 
+    /// Names of the targets.
+    pub(in crate::cli) fn targets(&self) -> impl Iterator<Item = String> {
+        self.targets.iter().map(|one| one.name.clone())
+    }
+
     /// The groups of nodes that the plan files name.
     pub(in crate::cli) fn groups(&self) -> &BTreeMap<String, ReadyGroup> {
         &self.plan.ready
     }
 
-    /// Looks at once and then every so often, until `each` has enough; it takes when a look began, and what came of it.
+    /// Looks at all targets at once and then every so often, until `each` has enough.
     ///
     /// Looks do not overlap: one that takes longer than that is followed at once by the next.
-    pub(in crate::cli) async fn repeat(
+    pub(super) async fn repeat(
         &mut self,
-        mut each: impl FnMut(Instant, anyhow::Result<Look>) -> ControlFlow<()>,
+        mut each: impl FnMut(anyhow::Result<Look>) -> ControlFlow<()>,
     ) {
         let mut ticks = interval(Duration::from_millis(self.every.0));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let begun = Instant::now();
-            if each(begun, self.look().await).is_break() {
+            if each(self.look().await).is_break() {
                 return;
             }
         }
@@ -149,11 +155,8 @@ impl<'a> Rounds<'a> {
     ///
     /// # Errors
     /// A setting of a node, an input or the state file cannot be used; nodes that do not answer are findings.
-    pub(in crate::cli) async fn look(&mut self) -> anyhow::Result<Look> {
-        let how = gather::How {
-            most: Duration::from_millis(self.args.timeout.0),
-            probe: !self.args.no_probe,
-        };
+    async fn look(&mut self) -> anyhow::Result<Look> {
+        let how = self.how();
         let handed = saved::handed(&self.args.input)?;
         let policy = Policy::of(&self.plan, &self.rules);
         let mut gathered =
@@ -168,14 +171,33 @@ impl<'a> Rounds<'a> {
             Some(path) => state::with(path, self.context, judged)??,
             None => judged(&mut self.memory)?,
         };
+        Ok(self.report(verdict, gathered, at, trail))
+    }
+
+    /// How targets are looked at.
+    pub(super) fn how(&self) -> gather::How {
+        gather::How {
+            most: Duration::from_millis(self.args.timeout.0),
+            probe: !self.args.no_probe,
+        }
+    }
+
+    /// What is told of a verdict.
+    pub(super) fn report(
+        &self,
+        verdict: Verdict,
+        gathered: Gathered,
+        at: DateTime<Utc>,
+        trail: Trail,
+    ) -> Look {
         let report = Report {
             status: overall(&self.args, &verdict),
             exit_code: exit_for_ci(&self.args, &verdict).code(),
-            targets,
+            targets: self.targets.iter().map(|one| one.name.clone()).collect(),
             at,
             verdict,
             trail,
         };
-        Ok(Look { report, gathered })
+        Look { report, gathered }
     }
 }

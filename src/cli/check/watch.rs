@@ -41,7 +41,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     context.block_on(async {
         let mut stop = watch_interrupts()?;
         let mut ended = Ok(Exit::Interrupted);
-        let looks = rounds.repeat(|_, look| {
+        let looks = rounds.repeat(|look| {
             ended = match look.and_then(|look| show(&look.report)) {
                 Ok(Reader::Reads) => return ControlFlow::Continue(()),
                 Ok(Reader::Gone) => Ok(Exit::Done),

@@ -26,7 +26,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::latest::Latest;
+use super::latest::{Forms, Latest, NOT_YET, OfTarget};
 use crate::checks::ready::{Nodes, Ready, is_served};
 
 /// Connections at the same time; those beyond wait until one is given up.
@@ -47,28 +47,14 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 /// What all requests share.
 #[derive(Clone)]
 struct Shared {
-    latest: watch::Receiver<Option<Arc<Latest>>>,
+    latest: watch::Receiver<Latest>,
     token: Option<Arc<str>>,
     pace: Duration,
 }
 
-/// Why there is nothing to tell.
-const NOT_YET: &str = "nothing was measured yet";
-const STALE: &str = "the last look is too old";
-
-impl Shared {
-    fn latest(&self) -> Result<Arc<Latest>, &'static str> {
-        match &*self.latest.borrow() {
-            None => Err(NOT_YET),
-            Some(latest) if latest.is_stale(self.pace) => Err(STALE),
-            Some(latest) => Ok(Arc::clone(latest)),
-        }
-    }
-}
-
 /// Makes the routes.
 pub(super) fn router(
-    latest: watch::Receiver<Option<Arc<Latest>>>,
+    latest: watch::Receiver<Latest>,
     token: Option<String>,
     pace: Duration,
 ) -> Router {
@@ -195,50 +181,61 @@ fn unavailable(why: &str) -> Response {
     text(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
-fn form(shared: &Shared, kind: &'static str, of: impl Fn(&Latest) -> &Bytes) -> Response {
-    match shared.latest() {
-        Ok(latest) => answer(StatusCode::OK, kind, of(&latest).clone()),
+fn form(shared: &Shared, kind: &'static str, of: impl Fn(&Forms) -> &Bytes) -> Response {
+    match shared.latest.borrow().forms(shared.pace) {
+        Ok(forms) => answer(StatusCode::OK, kind, of(&forms).clone()),
         Err(why) => unavailable(why),
     }
 }
 
 async fn json(State(shared): State<Shared>) -> Response {
-    form(&shared, JSON, |latest| &latest.forms.json)
+    form(&shared, JSON, |forms| &forms.json)
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    form(&shared, METRICS, |latest| &latest.forms.metrics)
+    form(&shared, METRICS, |forms| &forms.metrics)
 }
 
 async fn page(State(shared): State<Shared>) -> Response {
-    form(&shared, HTML, |latest| &latest.forms.page)
+    form(&shared, HTML, |forms| &forms.page)
 }
 
-/// Every primary is ready.
-async fn all_ready(State(shared): State<Shared>) -> Response {
-    let latest = match shared.latest() {
-        Ok(latest) => latest,
-        Err(why) => return unavailable(why),
-    };
-    let mut primaries = latest.ready.values().filter(|one| one.role == "primary");
-    if primaries.all(|one| one.ready) && !latest.ready.is_empty() {
+fn ready_or_not(ready: bool) -> Response {
+    if ready {
         text(StatusCode::OK, "ready")
     } else {
         unavailable("not ready")
     }
 }
 
-/// A group of the plan files, or a node.
-async fn named_ready(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
-    let latest = match shared.latest() {
-        Ok(latest) => latest,
+/// Every primary is ready.
+async fn all_ready(State(shared): State<Shared>) -> Response {
+    let latest = shared.latest.borrow();
+    let all = match latest.all(shared.pace) {
+        Ok(all) => all,
         Err(why) => return unavailable(why),
     };
-    match latest.groups.get(&name) {
-        Some(nodes) if is_served(nodes) => text(StatusCode::OK, "ready"),
-        Some(_) => unavailable("not ready"),
-        None => one_ready(&latest.ready, None, &name),
+    let nodes = || all.iter().flat_map(|one| one.ready.values());
+    let mut primaries = nodes().filter(|one| one.role == "primary");
+    ready_or_not(primaries.all(|one| one.ready) && nodes().next().is_some())
+}
+
+/// A group of the plan files, or a node.
+async fn named_ready(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    let latest = shared.latest.borrow();
+    if !is_group(&latest, &name) {
+        return one_ready(&latest, Wanted::node(None, &name), shared.pace);
     }
+    let all = match latest.all(shared.pace) {
+        Ok(all) => all,
+        Err(why) => return unavailable(why),
+    };
+    let nodes = all.iter().filter_map(|one| one.groups.get(&name));
+    let nodes: Nodes = nodes
+        .flatten()
+        .map(|(key, ready)| (key.clone(), ready.clone()))
+        .collect();
+    ready_or_not(is_served(&nodes))
 }
 
 /// A node of a group, or of a target.
@@ -246,14 +243,17 @@ async fn node_ready(
     State(shared): State<Shared>,
     Path((name, node)): Path<(String, String)>,
 ) -> Response {
-    let latest = match shared.latest() {
-        Ok(latest) => latest,
-        Err(why) => return unavailable(why),
+    let latest = shared.latest.borrow();
+    let wanted = if is_group(&latest, &name) {
+        Wanted {
+            group: Some(&name),
+            target: None,
+            node: &node,
+        }
+    } else {
+        Wanted::node(Some(&name), &node)
     };
-    match latest.groups.get(&name) {
-        Some(nodes) => one_ready(nodes, None, &node),
-        None => one_ready(&latest.ready, Some(&name), &node),
-    }
+    one_ready(&latest, wanted, shared.pace)
 }
 
 /// A node of a group, where several targets have one of that name.
@@ -261,26 +261,67 @@ async fn node_of_target_ready(
     State(shared): State<Shared>,
     Path((name, target, node)): Path<(String, String, String)>,
 ) -> Response {
-    let latest = match shared.latest() {
-        Ok(latest) => latest,
-        Err(why) => return unavailable(why),
+    let latest = shared.latest.borrow();
+    if latest.known().next().is_some() && !is_group(&latest, &name) {
+        return text(StatusCode::NOT_FOUND, "there is no such group");
+    }
+    let wanted = Wanted {
+        group: Some(&name),
+        target: Some(&target),
+        node: &node,
     };
-    match latest.groups.get(&name) {
-        Some(nodes) => one_ready(nodes, Some(&target), &node),
-        None => text(StatusCode::NOT_FOUND, "there is no such group"),
+    one_ready(&latest, wanted, shared.pace)
+}
+
+/// Whether the plan files have a group of this name; they tell with each target.
+fn is_group(latest: &Latest, name: &str) -> bool {
+    latest
+        .known()
+        .any(|(_, seen)| seen.groups.contains_key(name))
+}
+
+/// The node that is asked for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    group: Option<&'a str>,
+    target: Option<&'a str>,
+    node: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    fn node(target: Option<&'a str>, node: &'a str) -> Self {
+        Self {
+            group: None,
+            target,
+            node,
+        }
+    }
+
+    /// Whether it is among the nodes of a target, and ready.
+    fn of(self, target: &str, seen: &'a OfTarget) -> Option<&'a Ready> {
+        let nodes = match self.group {
+            Some(group) => seen.groups.get(group)?,
+            None => &seen.ready,
+        };
+        let key = (target.to_owned(), self.node.to_owned());
+        let is_meant = self.target.is_none_or(|wanted| wanted == target);
+        nodes.get(&key).filter(|_| is_meant)
     }
 }
 
-fn one_ready(nodes: &Nodes, target: Option<&str>, node: &str) -> Response {
-    let found: Vec<&Ready> = (nodes.iter())
-        .filter(|((of, name), _)| name == node && target.is_none_or(|target| of == target))
-        .map(|(_, ready)| ready)
-        .collect();
+fn one_ready(latest: &Latest, wanted: Wanted<'_>, pace: Duration) -> Response {
+    let found = latest
+        .known()
+        .filter_map(|(target, seen)| Some((seen, wanted.of(target, seen)?)));
+    let found: Vec<(&OfTarget, &Ready)> = found.collect();
     match found[..] {
+        [] if latest.is_incomplete(wanted.target) => unavailable(NOT_YET),
         [] => text(StatusCode::NOT_FOUND, "there is no such node"),
-        [one] if one.kept => text(StatusCode::OK, "ready, kept: too few others are"),
-        [one] if one.ready => text(StatusCode::OK, "ready"),
-        [_] => unavailable("not ready"),
+        [(seen, one)] => match seen.fresh(pace) {
+            Err(why) => unavailable(why),
+            Ok(_) if one.kept => text(StatusCode::OK, "ready, kept: too few others are"),
+            Ok(_) => ready_or_not(one.ready),
+        },
         _ => text(
             StatusCode::NOT_FOUND,
             "several targets have a node of that name: put the target before it",

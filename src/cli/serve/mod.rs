@@ -3,23 +3,26 @@
 mod http;
 mod latest;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
-use self::latest::{Forms, Latest};
-use super::check::rounds::{How, Look, Rounds};
+use self::latest::{Forms, Latest, OfTarget};
+use super::check::lanes::{self, News};
+use super::check::rounds::{How, Rounds};
 use super::context::Context;
 use super::signals::watch_interrupts;
 use crate::checks::ready::{Gates, Groups, Turns};
 use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
-use crate::plan_file::Millis;
+use crate::plan_file::{Millis, ReadyGroup};
 
 /// The variable that holds the token.
 const TOKEN: &str = "DBOPS_TOKEN";
@@ -76,7 +79,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             ))
         );
     }
-    let mut rounds = Rounds::new(
+    let rounds = Rounds::new(
         context,
         How {
             state: args.state.clone(),
@@ -95,57 +98,80 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         up_after: args.up_after,
         keep: args.keep,
     };
-    context.block_on(async {
-        let mut stop = watch_interrupts()?;
-        let listener = TcpListener::bind(args.listen)
-            .map_err(|error| Failure::usage(format!("{}: {error}", args.listen)))?;
-        let address = listener.local_addr().context("reading the own address")?;
-        let (sender, receiver) = watch::channel(None);
-        let router = http::router(receiver, token, pace);
-        let mut served = http::start(listener, router, stop.clone())?;
-        context
-            .ui
-            .result(&format!("listening on http://{address}\n"))?;
-        tokio::select! {
-            () = looks(&mut rounds, every, turns, &sender, context) => {}
-            _ = stop.wait_for(|yes| *yes) => {}
-            // Looks that nobody can ask for are worth nothing.
-            ended = &mut served => {
-                ended.context("the server ended")?;
-                return Ok(Exit::Done);
+    let board = watch::Sender::new(Latest::of(rounds.targets()));
+    let stopped = AtomicBool::new(false);
+    let (send, found) = lanes::way();
+    let (rounds, board, stopped) = (&rounds, &board, &stopped);
+    thread::scope(|scope| {
+        let judge = thread::Builder::new().name("judge".to_owned());
+        judge
+            .spawn_scoped(scope, move || {
+                let stop = || stopped.load(Ordering::Relaxed);
+                let mut gates = OfTargets::default();
+                rounds.judge_lanes(&found, stop, |news| match news {
+                    Ok(news) => gates.take(news, rounds.groups(), turns, every, board),
+                    Err(error) => context.ui.error(&describe_error(&error)),
+                });
+            })
+            .context("starting the thread that judges")?;
+        let ended = context.block_on(async {
+            let mut stop = watch_interrupts()?;
+            let listener = TcpListener::bind(args.listen)
+                .map_err(|error| Failure::usage(format!("{}: {error}", args.listen)))?;
+            let address = listener.local_addr().context("reading the own address")?;
+            let router = http::router(board.subscribe(), token, pace);
+            let mut served = http::start(listener, router, stop.clone())?;
+            context
+                .ui
+                .result(&format!("listening on http://{address}\n"))?;
+            tokio::select! {
+                done = rounds.look_in_lanes(send) => {
+                    done?;
+                    bail!("what was found is judged no more");
+                }
+                _ = stop.wait_for(|yes| *yes) => {}
+                // Looks that nobody can ask for are worth nothing.
+                ended = &mut served => {
+                    ended.context("the server ended")?;
+                    return Ok(Exit::Done);
+                }
             }
-        }
-        served.await.context("ending the server")?;
-        Ok(Exit::Done)
+            stopped.store(true, Ordering::Relaxed);
+            served.await.context("ending the server")?;
+            Ok(Exit::Done)
+        });
+        stopped.store(true, Ordering::Relaxed);
+        ended
     })
 }
 
-/// Looks for ever; what cannot be looked at leaves the last one to grow stale.
-async fn looks(
-    rounds: &mut Rounds<'_>,
-    every: Duration,
-    turns: Turns,
-    sender: &watch::Sender<Option<Arc<Latest>>>,
-    context: &Context,
-) {
-    let mut gates = Gates::default();
-    let mut groups = Groups::default();
-    let named = rounds.groups().clone();
-    let each = |begun, look: anyhow::Result<Look>| {
-        match look {
-            Ok(Look { report, gathered }) => {
-                let ready = gates.next(&report.verdict, turns);
-                let groups = groups.next(&report.verdict, &named, turns);
-                sender.send_replace(Some(Arc::new(Latest {
-                    begun,
-                    ready,
-                    groups,
-                    forms: Forms::of(&report, &gathered, every),
-                })));
-            }
-            Err(error) => context.ui.error(&describe_error(&error)),
-        }
-        ControlFlow::Continue(())
-    };
-    rounds.repeat(each).await;
+/// What is remembered of the nodes of each target between looks: a look at one says nothing of another.
+#[derive(Default)]
+struct OfTargets {
+    all: BTreeMap<String, (Gates, Groups)>,
+}
+
+impl OfTargets {
+    /// Puts what is new on the board.
+    fn take(
+        &mut self,
+        news: News<'_>,
+        named: &BTreeMap<String, ReadyGroup>,
+        turns: Turns,
+        every: Duration,
+        board: &watch::Sender<Latest>,
+    ) {
+        let forms = (news.look).map(|look| Forms::of(&look.report, &look.gathered, every));
+        let fresh = news.fresh.iter().map(|(target, begun, verdict)| {
+            let (gates, groups) = self.all.entry(target.clone()).or_default();
+            let seen = OfTarget {
+                begun: *begun,
+                ready: gates.next(verdict, turns),
+                groups: groups.next(verdict, named, turns),
+            };
+            (target.clone(), seen)
+        });
+        let fresh: Vec<(String, OfTarget)> = fresh.collect();
+        board.send_modify(|latest| latest.take(fresh, forms.map(Arc::new)));
+    }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::checks::judge::{Labels, Measured};
 use crate::checks::reason::Reason;
-use crate::checks::verdict::{Gathered, Memory, Missing, Policy, verdict};
+use crate::checks::verdict::{Gathered, Memory, Missing, Part, Policy, verdict};
 use crate::plan_file::rule::{Defaults, Rule};
 use crate::plan_file::{Day, Mute};
 
@@ -90,6 +90,7 @@ fn report() -> Report {
         mutes: &mutes,
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     };
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let verdict = verdict(policy, &gathered, &mut Memory::default(), at);
@@ -161,6 +162,7 @@ fn charts_are_made_of_looks_that_are_remembered() {
         mutes: &[],
         attestations: &[],
         stages: None,
+        part: Part::Whole,
     };
     let mut memory = Memory::default();
     let mut report = report();
@@ -413,6 +415,7 @@ mod counted {
                     mutes: if muted { &mutes } else { &[] },
                     attestations: &[],
                     stages: None,
+                    part: Part::Whole,
                 };
                 let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
                 let verdict = verdict(policy, &gathered, &mut Memory::default(), at);

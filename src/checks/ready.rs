@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::Reading;
+use super::reason::Reason;
 use super::verdict::{Finding, Status, Verdict};
 use crate::plan_file::ReadyGroup;
 
@@ -209,13 +210,17 @@ fn said(findings: &[Finding], group: Option<&ReadyGroup>) -> BTreeMap<Key, Said>
         // What a primary would show of itself as a replica is told of it while it is down.
         said.looked_at |=
             is_asked && !(role == "primary" && one.metric.name.starts_with("replica."));
-        said.role = role;
+        let connected = one.metric.name == "node.up";
+        // What is declared, not what a node turns out to be.
+        if connected || said.role.is_empty() {
+            said.role = role;
+        }
         // Whatever the rule makes of it (it may be accepted, be a warning only, or wait for its time): what is down
         // cannot be given requests, of whatever group.
-        let connected = one.metric.name == "node.up";
-        let up = Reading::State("up".into());
-        if connected && one.reading != up && one.status != Status::Unknown {
-            said.down = true;
+        let is = |state: &'static str| one.reading == Reading::State(state.into());
+        if connected && !is("up") && one.status != Status::Unknown {
+            // One that is late may be busy: it has its turns, and is better than none.
+            said.down |= !is("late");
             said.broken.insert(one.rule.clone());
             continue;
         }
@@ -230,7 +235,7 @@ fn said(findings: &[Finding], group: Option<&ReadyGroup>) -> BTreeMap<Key, Said>
             Status::Warning if one.mute.is_none() => {
                 said.warned.insert(one.rule.clone());
             }
-            Status::Unknown | Status::Skipped if one.mute.is_none() => said.unsure = true,
+            Status::Unknown | Status::Skipped if one.mute.is_none() => said.unsure |= is_open(one),
             _ => {}
         }
     }
@@ -238,6 +243,19 @@ fn said(findings: &[Finding], group: Option<&ReadyGroup>) -> BTreeMap<Key, Said>
         of_targets(&mut all, findings, group);
     }
     all
+}
+
+/// Whether something that is not known says that a node may be in a bad way: not where it cannot be told from here at all,
+/// nor of what takes several looks to be told.
+fn is_open(one: &Finding) -> bool {
+    let never = [
+        Reason::NotLocal,
+        Reason::NotApplicable,
+        Reason::NoLimit,
+        Reason::UnsupportedVersion,
+    ];
+    let doubt = one.doubt.as_ref().map(|doubt| doubt.reason);
+    one.metric.over().is_none() && !doubt.is_some_and(|reason| never.contains(&reason))
 }
 
 /// Takes what rules of a group say of targets as a whole: it counts for each of their nodes.
@@ -258,7 +276,7 @@ fn of_targets(all: &mut BTreeMap<Key, Said>, findings: &[Finding], group: &Ready
             match one.status {
                 Status::Critical => drop(said.broken.insert(one.rule.clone())),
                 Status::Warning => drop(said.warned.insert(one.rule.clone())),
-                Status::Unknown | Status::Skipped => said.unsure = true,
+                Status::Unknown | Status::Skipped => said.unsure |= is_open(one),
                 Status::Pending | Status::Ok => {}
             }
         }

@@ -389,3 +389,89 @@ proptest! {
         }
     }
 }
+
+/// What the gates say of rounds of one node; each round is what `node.up` is, and what is known of its disk.
+fn told_of_one(rounds: &[(&str, Reading)], role: &str) -> Vec<Option<Ready>> {
+    let disk = Rule {
+        warn: Some("> 90%".parse().unwrap()),
+        ..Rule::new("disk", "disk.used")
+    };
+    let rules = [rules(None), vec![disk]].concat();
+    let policy = Policy {
+        rules: &rules,
+        defaults: Defaults::default(),
+        mutes: &[],
+        attestations: &[],
+        stages: None,
+        part: Part::Whole,
+    };
+    let of = |role: &str| {
+        let list = [("target", "main"), ("node", "n"), ("role", role)];
+        let list = list.map(|(key, value)| (key.to_owned(), Arc::from(value)));
+        Arc::new(Labels::from(list))
+    };
+    let one = |metric, labels, reading| Measured {
+        metric,
+        labels,
+        reading,
+        basis: "".into(),
+        resolution: None,
+    };
+    let mut gates = Gates::default();
+    let turns = Turns {
+        keep: 1,
+        ..NONE_KEPT
+    };
+    let mut memory = Memory::default();
+    let next = |(up, disk): &(&str, Reading)| {
+        let up = Reading::State((*up).to_owned().into());
+        let gathered = Gathered {
+            measured: vec![
+                one("node.up", of(role), up),
+                one("disk.used", of("replica"), disk.clone()),
+            ],
+            ..Gathered::default()
+        };
+        let verdict = verdict(policy, &gathered, &mut memory, DateTime::<Utc>::UNIX_EPOCH);
+        gates.next(&verdict, turns).into_values().next()
+    };
+    rounds.iter().map(next).collect()
+}
+
+fn sides(rounds: &[(&str, Reading)], role: &str) -> Vec<bool> {
+    let told = told_of_one(rounds, role).into_iter();
+    told.map(|one| one.unwrap().ready).collect()
+}
+
+#[test]
+fn what_can_never_be_told_from_here_keeps_no_node_out() {
+    let not_local = Reading::unknown(Reason::NotLocal, "another machine");
+    assert_eq!(sides(&[("up", not_local)], "primary"), [true]);
+    let no_sample = Reading::unknown(Reason::NoSample, "nothing");
+    assert_eq!(sides(&[("up", no_sample)], "primary"), [false]);
+}
+
+#[test]
+fn a_node_that_is_late_has_its_turns_and_is_kept_before_none() {
+    let good = || Reading::Value(10.0);
+    let rounds = [
+        ("up", good()),
+        ("late", good()),
+        ("late", good()),
+        ("late", good()),
+    ];
+    assert_eq!(sides(&rounds, "primary"), [true, true, false, false]);
+    let kept: Vec<bool> = (told_of_one(&rounds, "replica").into_iter())
+        .map(|one| one.unwrap().kept)
+        .collect();
+    assert_eq!(kept, [false, false, true, true]);
+    let rounds = [("up", good()), ("down", good())];
+    assert_eq!(sides(&rounds, "replica"), [true, false]);
+}
+
+#[test]
+fn the_role_is_the_one_that_is_declared() {
+    let told = told_of_one(&[("standby", Reading::Value(10.0))], "primary");
+    let one = told[0].as_ref().unwrap();
+    assert_eq!((one.role.as_str(), one.ready), ("primary", false));
+}

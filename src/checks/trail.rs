@@ -16,7 +16,8 @@ use crate::plan_file::metric::{Measure, Metric};
 pub const HOURS: i64 = 6;
 /// Points of one thing.
 pub const MOST_POINTS: usize = 120;
-/// Things. Those that a rule speaks of come first, the worst before the others.
+/// Things. Those that a rule speaks of come first, the worst before the others. Targets that are looked at at times of
+/// their own share the room; until each was looked at again there may be more, twice as many at most.
 pub const MOST_LINES: usize = 400;
 
 /// The figures of the last hours.
@@ -56,12 +57,17 @@ impl Trail {
             // A run that was as of an earlier moment, or a clock that was set back: what came later stays.
             return;
         }
+        let figures: Vec<_> = figures.into_iter().collect();
+        let targets: BTreeSet<Option<&str>> = (figures.iter())
+            .map(|(_, labels, _)| labels.get("target").map(|name| &**name))
+            .collect();
+        let room = self.room_for(&targets);
         let mut told = BTreeSet::new();
-        let mut targets = BTreeSet::new();
         for (metric, labels, reading) in figures {
-            targets.insert(labels.get("target").map(|name| &**name));
-            let is_line = !metric.is_of_statements() && metric.measure != Measure::State;
-            if !is_line || told.len() >= MOST_LINES {
+            if told.len() >= room {
+                break;
+            }
+            if metric.is_of_statements() || metric.measure == Measure::State {
                 continue;
             }
             let key = key(metric.name, labels);
@@ -82,7 +88,7 @@ impl Trail {
             line.points.retain(|point| point.1 >= oldest);
             line.points.iter().any(|point| point.2.is_some())
         });
-        self.drop_the_longest_unknown();
+        self.make_room(&targets, &told);
     }
 
     /// What is known of a thing.
@@ -100,24 +106,40 @@ impl Trail {
         self.lines.is_empty()
     }
 
-    /// Makes room: of the target that has most, what was not known for longest.
-    fn drop_the_longest_unknown(&mut self) {
-        while self.lines.len() > MOST_LINES {
-            let known = |line: &Line| {
-                let mut points = line.points.iter().rev();
-                points.find(|point| point.2.is_some()).map(|point| point.1)
-            };
-            let mut of_targets: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-            for key in self.lines.keys() {
-                *of_targets.entry(target_of(key)).or_default() += 1;
-            }
-            let most = of_targets.into_iter().max_by_key(|(_, count)| *count);
-            let most = most.map(|(target, _)| target);
-            let of_most = (self.lines.iter()).filter(|(key, _)| Some(target_of(key)) == most);
-            let first = of_most.min_by_key(|(_, line)| known(line));
-            let Some(key) = first.map(|(key, _)| key.clone()) else {
-                return;
-            };
+    /// How many things of targets there is room for: their share, and what the others leave.
+    fn room_for(&self, targets: &BTreeSet<Option<&str>>) -> usize {
+        let others = self.lines.keys().map(|key| target_of(key));
+        let others: Vec<Option<&str>> = others.filter(|one| !targets.contains(one)).collect();
+        let all = targets.len() + others.iter().collect::<BTreeSet<_>>().len();
+        let share = (MOST_LINES * targets.len() / all.max(1)).max(1);
+        share.max(MOST_LINES.saturating_sub(others.len()))
+    }
+
+    /// Makes room: targets that were looked at give up what was not told of them, the longest unknown first. Others have
+    /// to wait until they are looked at, so that each gives up what it can best do without; but not without end.
+    fn make_room(&mut self, targets: &BTreeSet<Option<&str>>, told: &BTreeSet<String>) {
+        self.drop_down_to(MOST_LINES, |key| {
+            targets.contains(&target_of(key)) && !told.contains(key)
+        });
+        self.drop_down_to(2 * MOST_LINES, |key| !told.contains(key));
+        self.drop_down_to(2 * MOST_LINES, |_| true);
+    }
+
+    fn drop_down_to(&mut self, most: usize, may: impl Fn(&str) -> bool) {
+        let over = self.lines.len().saturating_sub(most);
+        if over == 0 {
+            return;
+        }
+        let known = |line: &Line| {
+            let mut points = line.points.iter().rev();
+            points.find(|point| point.2.is_some()).map(|point| point.1)
+        };
+        let lines = self.lines.iter().filter(|(key, _)| may(key));
+        let mut all: Vec<_> = lines
+            .map(|(key, line)| (known(line), key.clone()))
+            .collect();
+        all.sort();
+        for (_, key) in all.into_iter().take(over) {
             self.lines.remove(&key);
         }
     }
@@ -262,8 +284,9 @@ mod tests {
             let all: Vec<Labels> = (0..MOST_LINES).map(|n| of_target(name, n)).collect();
             let now = at(i64::try_from(look).unwrap() * 30);
             trail.note(now, all.iter().map(|one| (lag(), one, &value)));
-            assert_eq!(trail.len(), MOST_LINES);
+            assert!(trail.len() <= 2 * MOST_LINES);
         }
+        assert_eq!(trail.len(), MOST_LINES);
         for name in ["main", "other"] {
             let all = (0..MOST_LINES).filter_map(|n| trail.of(lag(), &of_target(name, n)));
             let lengths: Vec<usize> = all.map(|line| line.points().len()).collect();
@@ -315,6 +338,28 @@ mod tests {
             trail.note(at(look * 30), all.iter().map(|one| (lag(), one, &value)));
             assert_eq!(trail.len(), MOST_LINES);
             assert!(trail.of(lag(), &labels(&format!("{look}-0"))).is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_told_first_stays_whatever_its_name_is() {
+        let value = Reading::Value(1.0);
+        let mut trail = Trail::default();
+        for look in 0..9 {
+            let name = ["east", "main", "west"][look % 3];
+            let mut all: Vec<Labels> = (0..MOST_LINES).map(|n| of_target(name, n)).collect();
+            // The worst is first, as the findings are, and `0` is the first of the names.
+            all.rotate_left(100);
+            let now = at(i64::try_from(look).unwrap() * 30);
+            trail.note(now, all.iter().map(|one| (lag(), one, &value)));
+            assert!(trail.len() <= 2 * MOST_LINES);
+        }
+        assert!(trail.len() <= MOST_LINES);
+        for name in ["east", "main", "west"] {
+            for n in 100..100 + MOST_LINES / 3 {
+                let line = trail.of(lag(), &of_target(name, n));
+                assert_eq!(line.unwrap().points().len(), 3, "{name} {n}");
+            }
         }
     }
 

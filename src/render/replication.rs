@@ -215,8 +215,9 @@ pub fn slots_text(tree: &Tree, width: u16) -> String {
     } else {
         out.push_str("no replication slots\n");
     }
-    for node in tree.nodes.iter().filter(|node| node.silence.is_some()) {
-        let message = node.silence.as_deref().unwrap_or_default();
+    let silent = tree.nodes.iter();
+    for (node, silence) in silent.filter_map(|node| Some((node, node.silence.as_ref()?))) {
+        let message = &silence.message;
         let _ = writeln!(out, "{}: {}", clean(&node.name), clean(message));
     }
     findings(&mut out, slot_findings(tree));

@@ -6,8 +6,14 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::common::{Ctx, eventually, tests};
+use dbops::sandbox::Cluster;
 
-tests!(Ends: a_replica_that_may_be_missing_is_a_warning_and_its_labels_are_matched);
+tests!(
+    Ends: a_replica_that_may_be_missing_is_a_warning_and_its_labels_are_matched,
+    nodes_that_answer_late_are_late_and_what_they_did_not_tell_is_unknown,
+    replicas_are_read_though_the_probe_fails_and_the_primary_is_busy,
+    a_primary_in_recovery_is_told,
+);
 
 /// Findings of one rule.
 fn findings<'v>(report: &'v Value, rule: &str) -> Vec<&'v Value> {
@@ -100,5 +106,125 @@ rules:
         .dbops()
         .args(["pool", "status", "--fail-on", "critical"]);
     status.run().await?.exits_with(0)?;
+    Ok(())
+}
+
+/// A primary and a standby with a plan file of them.
+async fn pair(ctx: &Ctx, user: &str) -> Result<(Cluster, Cluster)> {
+    let primary = ctx.private_cluster()?.start().await?;
+    let olap = primary.standby("olap").start().await?;
+    let of = |url: String| url.replacen("postgres://postgres@", &format!("postgres://{user}@"), 1);
+    ctx.plan(&format!(
+        r#"targets:
+  main:
+    primary: {{ url: "{}" }}
+    replicas: [{{ name: olap, url: "{}" }}]
+rules:
+  - {{ id: up, metric: node.up, expect: [up] }}
+  - {{ id: lag, metric: replica.visible_lag, warn: "> 60s" }}
+  - {{ id: invalid, metric: index.invalid, warn: "> 0" }}
+  - {{ id: runway, metric: partition.runway, warn: "< 7d" }}
+"#,
+        of(primary.url()),
+        of(olap.url())
+    ))?;
+    Ok((primary, olap))
+}
+
+async fn nodes_that_answer_late_are_late_and_what_they_did_not_tell_is_unknown(
+    ctx: &Ctx,
+) -> Result<()> {
+    let (primary, _olap) = pair(ctx, "postgres").await?;
+    let admin = primary.connect("postgres").await?;
+    // Whoever logs in does not read it, and whoever asks for subscriptions waits; standbys hold the lock, too.
+    admin
+        .batch_execute("begin; lock table pg_subscription in access exclusive mode")
+        .await?;
+    let args = ["check", "-o", "json", "--timeout", "8s"];
+    let report = ctx.dbops().args(args).run().await?.exits_with(1)?.json()?;
+    for node in ["primary", "olap"] {
+        let up = says(&report, "up", node)?;
+        ensure!(
+            up["status"] == "critical" && up["state"] == "late",
+            "{node}: {report:#}"
+        );
+    }
+    for rule in ["invalid", "runway"] {
+        let found = findings(&report, rule);
+        ensure!(
+            !found.is_empty() && found.iter().all(|one| one["status"] == "unknown"),
+            "{rule}: {report:#}"
+        );
+    }
+    ensure!(
+        report["idle"].as_array().is_some_and(Vec::is_empty),
+        "{report:#}"
+    );
+    Ok(())
+}
+
+async fn replicas_are_read_though_the_probe_fails_and_the_primary_is_busy(ctx: &Ctx) -> Result<()> {
+    let (primary, _olap) = pair(ctx, "watcher").await?;
+    let admin = primary.connect("postgres").await?;
+    admin
+        .batch_execute(
+            "create role watcher login in role pg_monitor; \
+             revoke execute on function pg_logical_emit_message(boolean, text, text) from public; \
+             create table t (at timestamptz) partition by range (at)",
+        )
+        .await?;
+    let look = async |timeout: &'static str| {
+        let args = ["check", "-o", "json", "--timeout", timeout];
+        ctx.dbops().args(args).run().await?.json()
+    };
+    eventually("the role is on the replica", async || {
+        let up = look("20s").await?;
+        Ok(says(&up, "up", "olap")?["status"] == "ok")
+    })
+    .await?;
+    // The catalog of partitions waits for this until the time is over.
+    admin
+        .batch_execute("begin; lock table pg_partitioned_table in access exclusive mode")
+        .await?;
+    let report = look("5s").await?;
+    ensure!(says(&report, "up", "olap")?["status"] == "ok", "{report:#}");
+    ensure!(
+        says(&report, "lag", "olap")?["status"] == "ok",
+        "{report:#}"
+    );
+    ensure!(
+        findings(&report, "runway")
+            .iter()
+            .any(|one| one["status"] == "unknown"),
+        "{report:#}"
+    );
+    Ok(())
+}
+
+async fn a_primary_in_recovery_is_told(ctx: &Ctx) -> Result<()> {
+    let primary = ctx.private_cluster()?.start().await?;
+    let east = primary.standby("east").start().await?;
+    let west = primary.standby("west").start().await?;
+    ctx.plan(&format!(
+        "targets:\n  main:\n    primary: {{ url: \"{}\" }}\n    replicas: [{{ name: west, url: \"{}\" }}]\n",
+        east.url(),
+        west.url()
+    ))?;
+    let report = ctx
+        .dbops()
+        .args(["check", "-o", "json"])
+        .run()
+        .await?
+        .exits_with(1)?
+        .json()?;
+    let up = says(&report, "node.up", "primary")?;
+    ensure!(
+        up["status"] == "critical" && up["state"] == "standby",
+        "{report:#}"
+    );
+    ensure!(
+        says(&report, "node.up", "west")?["status"] == "ok",
+        "{report:#}"
+    );
     Ok(())
 }

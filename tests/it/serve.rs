@@ -22,6 +22,7 @@ tests!(
     without_a_database_it_is_alive_and_not_ready,
     whoever_asks_is_answered_while_a_look_is_held_up,
     a_target_that_hangs_delays_no_other,
+    files_that_cannot_be_used_and_a_mute_that_is_over_take_no_node_out,
 );
 
 /// An answer.
@@ -371,5 +372,41 @@ rules:
     ensure!(get(at, "/ready/main/other").await?.status == 404);
     server.signal(Signal::SIGTERM)?;
     server.wait().await?.exits_with(0)?;
+    Ok(())
+}
+
+async fn files_that_cannot_be_used_and_a_mute_that_is_over_take_no_node_out(
+    ctx: &Ctx,
+) -> Result<()> {
+    let db = ctx.db().await?;
+    ctx.plan(
+        r#"mutes:
+  - { rule: used, until: 2020-01-01, reason: "known since then" }
+rules:
+  - { id: used, metric: conn.effective_used, warn: "> 0%" }
+"#,
+    )?;
+    let refused = ctx
+        .dbops()
+        .on(&db)
+        .args(SERVE)
+        .args(["--as-of", "2026-01-01"]);
+    refused.run().await?.exits_with(2)?;
+    let more = ["--state", "missing/state.json", "--input", "missing.json"];
+    let mut server = ctx.dbops().on(&db).args(SERVE).args(more).spawn().await?;
+    let at = address(&mut server).await?;
+    for path in ["/ready", "/ready/primary"] {
+        becomes(at, path, 200).await?;
+    }
+    let api: Value = serde_json::from_str(&get(at, "/api/check").await?.body)?;
+    ensure!(
+        api["counts"]["muted"] == 0 && api["counts"]["warning"] == 1,
+        "{api:#}"
+    );
+    server.signal(Signal::SIGTERM)?;
+    let ended = server.wait().await?.exits_with(0)?;
+    for words in ["missing/state.json", "missing.json", "is over since"] {
+        ensure!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
     Ok(())
 }

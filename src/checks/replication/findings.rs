@@ -11,7 +11,7 @@ use crate::checks::judge::Severity;
 use crate::checks::known::Known;
 use crate::checks::reason::Reason;
 use crate::ident::{quote_if_needed, quote_literal};
-use crate::sample::replication::model::{Facts, Followed, Sample};
+use crate::sample::replication::model::{Facts, Followed, Sample, Silence};
 
 /// Something wrong, or that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -192,7 +192,7 @@ fn several_writers(sample: &Sample, all: &mut Findings) {
 }
 
 fn reached(node: &Node, facts: Option<&Facts>, all: &mut Findings) {
-    if let Some(message) = &node.silence {
+    if let Some(Silence { message, .. }) = &node.silence {
         let (code, fix) = match node.version {
             Known::Unknown(reason) => (reason.code(), reason.fix()),
             Known::Value(_) => return,

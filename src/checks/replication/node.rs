@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::findings::Finding;
 use super::lag::{Gap, Lag};
@@ -12,7 +12,7 @@ use super::sync_names::Wanted;
 use crate::checks::known::Known;
 use crate::checks::reason::Reason;
 use crate::sample::replication::lsn::Lsn;
-use crate::sample::replication::model::{Conflicts, Holder};
+use crate::sample::replication::model::{Conflicts, Holder, Silence};
 
 /// The whole tree of one target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,7 +53,8 @@ pub struct Node {
     /// Server version.
     pub version: Known<String>,
     /// Why it did not answer.
-    pub silence: Option<String>,
+    #[serde(serialize_with = "in_words")]
+    pub silence: Option<Silence>,
     /// Timeline.
     pub timeline: Known<u32>,
     /// Positions.
@@ -197,4 +198,9 @@ impl Node {
             labels: BTreeMap::new(),
         }
     }
+}
+
+fn in_words<S: Serializer>(silence: &Option<Silence>, serializer: S) -> Result<S::Ok, S::Error> {
+    let message = silence.as_ref().map(|silence| &silence.message);
+    message.serialize(serializer)
 }

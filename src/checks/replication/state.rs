@@ -176,7 +176,8 @@ fn is_overdue(sender: &Sender, inputs: Inputs<'_>) -> Option<bool> {
 /// Returns the reason that a silent node gives to everything that only it could say.
 pub const fn reason(silence: &Silence) -> Reason {
     match silence.kind {
-        SilenceKind::NotConnected => Reason::NotConnected,
+        SilenceKind::NotConnected | SilenceKind::NoAnswer => Reason::NotConnected,
+        SilenceKind::Refused => Reason::NoSample,
         SilenceKind::Exhausted => Reason::Exhausted,
         SilenceKind::NoPrivilege => Reason::NoPrivilege,
     }

@@ -233,7 +233,7 @@ impl<'a> Builder<'a> {
         } else {
             "primary"
         };
-        out.silence = (node.facts.as_ref().err()).map(|silence| silence.message.clone());
+        out.silence = (node.facts.as_ref().err()).cloned();
         out.labels.clone_from(&node.declared.labels);
         let reason = (node.facts.as_ref().err()).map_or(Reason::NoSample, state::reason);
         self.by_itself(&mut out, facts, reason);

@@ -439,6 +439,7 @@ impl Holding<'_> {
                 self.policy
                     .mutes
                     .iter()
+                    .filter(|mute| mute.until.0 >= self.now.date_naive())
                     .find(|mute| accepts(mute, self.rule, &labels))
             })
             .flatten();

@@ -351,6 +351,35 @@ fn mutes_accept_a_finding_of_an_object_and_never_what_holds() {
 }
 
 #[test]
+fn a_mute_accepts_nothing_after_its_last_day() {
+    let rules = [rule("replica.visible_lag", Some("> 1s"), None)];
+    // The instant of the verdict is 2033-05-18.
+    let muted = |until: &str| {
+        let mutes = [Mute {
+            rule: "one".to_owned(),
+            target: None,
+            fingerprint: None,
+            until: until.parse::<Day>().unwrap(),
+            reason: "known".to_owned(),
+            origin: Origin::default(),
+        }];
+        let policy = Policy {
+            mutes: &mutes,
+            ..policy(&rules)
+        };
+        let gathered = Gathered {
+            measured: vec![lag(value(2.0))],
+            ..Gathered::default()
+        };
+        verdict(policy, &gathered, &mut Memory::default(), at(0))
+            .counts
+            .muted
+    };
+    assert_eq!(muted("2033-05-18"), 1);
+    assert_eq!(muted("2033-05-17"), 0);
+}
+
+#[test]
 fn a_damaged_memory_is_refused() {
     for text in [
         "",

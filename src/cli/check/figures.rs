@@ -57,12 +57,18 @@ pub(super) fn down_because(silent: &Silence) -> Reason {
     }
 }
 
-/// Whether the primary can be connected to.
-pub(super) fn up(node: &Arc<Labels>, link: Result<(), &Silence>) -> Measured {
-    let (state, basis) = match link {
-        Ok(()) => ("up", "connected"),
-        Err(silent) => ("down", silent.message.as_str()),
-    };
+/// What a primary among declared replicas is that takes no writes.
+const DEMOTED: &str = "connected; it is declared as the primary and is in recovery";
+
+/// Whether the node that replicas are declared of is a standby itself.
+fn is_demoted(asked: &Asked<'_>, node: &mut super::nodes::Node) -> bool {
+    let target = asked.selected.target.as_ref();
+    let has_replicas = target.is_some_and(|target| !target.replicas.is_empty());
+    has_replicas && node.session().is_ok_and(|session| session.in_recovery())
+}
+
+/// Whether the primary can be connected to and answers.
+pub(super) fn up(node: &Arc<Labels>, (state, basis): (&'static str, String)) -> Measured {
     Measured {
         metric: "node.up",
         labels: Arc::clone(node),
@@ -92,13 +98,27 @@ pub(super) fn found(asked: &Asked<'_>, ask: &Ask, nodes: &mut Nodes, round: Foun
         return all;
     };
     let is_local = primary.settings.is_local();
+    let demoted = is_demoted(asked, primary);
     let link = primary.session().map(|_| ());
-    all.measured.push(up(asked.node, link.as_ref().copied()));
+    let silent = said.answers().err();
+    let answers = match &link {
+        Ok(()) if demoted => ("standby", DEMOTED.to_owned()),
+        // What was not asked for is no silence.
+        Ok(()) => silent.map_or(("up", "connected".to_owned()), |silent| {
+            replication::answers(&silent)
+        }),
+        Err(silent) => replication::answers(silent),
+    };
+    all.measured.push(up(asked.node, answers));
     // Of a server that is down nothing is read; that is told of all its figures at once.
     if link.is_ok() {
         of_health(asked, ask, &said, &mut all);
         of_vitals(asked, ask, &said, is_local, &mut all);
-        all.extend(said.catalog);
+        let (reason, words) = match said.answers() {
+            Ok(_) => (Reason::NoSample, said.late.clone()),
+            Err(silent) => why(&Failed::Silent(silent)),
+        };
+        all.extend(said.catalog.complete(asked, reason, &words));
     }
     all
 }

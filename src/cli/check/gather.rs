@@ -16,6 +16,7 @@ use super::target::round;
 use crate::checks::measure::labels;
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::context::{Context, Selected};
+use crate::cli::replication;
 use crate::conn::target::Node;
 use crate::plan_file::PlanFile;
 use crate::plan_file::metric::metric;
@@ -168,7 +169,9 @@ async fn one(
         Err(error) => {
             let silent = silence(&error);
             let mut found = Gathered::default();
-            found.measured.push(figures::up(&node, Err(&silent)));
+            found
+                .measured
+                .push(figures::up(&node, replication::answers(&silent)));
             rest_is_missing(&asked, &silent, &mut found);
             return found;
         }

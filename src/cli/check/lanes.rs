@@ -3,7 +3,7 @@
 //! The looks share a thread, and what they find is judged on another: computing must not make lag look longer than it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,25 +12,68 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::rounds::{Look, Rounds};
 use super::{Memory, gather, saved, state};
+use crate::checks::input::Handed;
 use crate::checks::trail::Trail;
 use crate::checks::verdict::{Gathered, Part, Policy, Verdict, verdict};
 use crate::cli::context::clock;
-use crate::plan_file::Millis;
+use crate::conn::failure::describe_error;
 
 /// Looks that end within this long of each other make one report.
 const NEIGHBOURS: Duration = Duration::from_millis(250);
 
 /// What was found at a target.
-pub(in crate::cli) struct Found {
-    target: String,
+struct Found {
     begun: Instant,
+    at: DateTime<Utc>,
     gathered: Gathered,
 }
 
+/// Where those who look leave what they find. Of each target there is one place: what nobody judged in time gives way to
+/// what is newer, however long the one who judges is held up.
+#[derive(Default)]
+pub(in crate::cli) struct Desk {
+    places: Mutex<Places>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Places {
+    found: BTreeMap<String, Found>,
+    closed: bool,
+}
+
+impl Desk {
+    fn leave(&self, target: &str, found: Found) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.found.insert(target.to_owned(), found);
+        self.changed.notify_all();
+    }
+
+    /// Tells the one who judges that nobody looks any more.
+    pub(in crate::cli) fn close(&self) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for what is found, and a little longer for its neighbours, but for no more than all targets; `None` once
+    /// nobody looks any more.
+    fn take(&self, all: usize, patience: Duration) -> Option<BTreeMap<String, Found>> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let empty = |places: &mut Places| places.found.is_empty() && !places.closed;
+        let places = self.changed.wait_while(places, empty);
+        let places = places.unwrap_or_else(PoisonError::into_inner);
+        let some = |places: &mut Places| places.found.len() < all && !places.closed;
+        let waited = self.changed.wait_timeout_while(places, patience, some);
+        let (mut places, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (!places.closed).then(|| std::mem::take(&mut places.found))
+    }
+}
+
 /// What is to be told after one or more targets were looked at.
-pub(in crate::cli) struct News<'a> {
+pub(in crate::cli) struct News {
     /// The targets that were looked at, with when that began and what the rules say of each.
-    pub(in crate::cli) fresh: &'a [(String, Instant, Verdict)],
+    pub(in crate::cli) fresh: Vec<(String, Instant, Verdict)>,
     /// All that is known of all targets; none until each was looked at.
     pub(in crate::cli) look: Option<Look>,
 }
@@ -42,15 +85,15 @@ struct Seen {
 }
 
 impl Rounds<'_> {
-    /// Looks at each target at once and then every so often, until nobody takes what is found.
+    /// Looks at each target at once and then every so often, for ever.
     ///
     /// # Errors
     /// A setting of a node that cannot be right when it begins.
-    pub(in crate::cli) async fn look_in_lanes(&self, found: Sender<Found>) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn look_in_lanes(&self, desk: &Desk) -> anyhow::Result<()> {
         gather::refuse_wrong_settings(self.context, &self.targets)?;
         let places = gather::Places::default();
         let lanes = self.targets.iter().map(async |selected| {
-            let mut ticks = interval(Duration::from_millis(self.every.0));
+            let mut ticks = interval(Duration::from_millis(self.every().0));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
@@ -58,27 +101,24 @@ impl Rounds<'_> {
                 let (plan, asked, how) = (&self.plan, &self.asked, self.how());
                 let gathered =
                     gather::target(self.context, plan, asked, selected, how, &places).await;
-                let target = selected.name.clone();
-                let one = Found {
-                    target,
+                let found = Found {
                     begun,
+                    at: clock(),
                     gathered,
                 };
-                if found.send(one).is_err() {
-                    return;
-                }
+                desk.leave(&selected.name, found);
             }
         });
         join_all(lanes).await;
         Ok(())
     }
 
-    /// Judges what is found until no more is, and hands on what there is to tell.
+    /// Judges what is found until nobody looks any more, and hands on what there is to tell.
     pub(in crate::cli) fn judge_lanes(
         &self,
-        found: &Receiver<Found>,
+        desk: &Desk,
         stop: impl Fn() -> bool,
-        mut each: impl FnMut(anyhow::Result<News<'_>>),
+        mut each: impl FnMut(News),
     ) {
         let mut judge = Judge {
             rounds: self,
@@ -87,32 +127,19 @@ impl Rounds<'_> {
             rest: Verdict::default(),
             memory: Memory::default(),
         };
-        while let Some(batch) = next(found, judge.names.len(), self.every) {
-            match judge.take(batch, &stop) {
-                Ok(None) => return,
-                Ok(Some((fresh, look))) => each(Ok(News {
-                    fresh: &fresh,
-                    look,
-                })),
-                Err(error) => each(Err(error)),
-            }
+        let every = Duration::from_millis(self.every().0);
+        let mut patience = NEIGHBOURS.min(every / 4);
+        while let Some(batch) = desk.take(judge.names.len(), patience) {
+            let begun = Instant::now();
+            let Some(news) = judge.take(batch, &stop) else {
+                return;
+            };
+            each(news);
+            // Where there is much to judge and to draw, it is done less often.
+            let took = (begun.elapsed() * 2).min(every);
+            patience = NEIGHBOURS.min(every / 4).max(took);
         }
     }
-}
-
-/// Waits for what is found, and a little longer for its neighbours, but not for more than all targets.
-fn next(found: &Receiver<Found>, most: usize, every: Millis) -> Option<Vec<Found>> {
-    let mut batch = vec![found.recv().ok()?];
-    let patience = NEIGHBOURS.min(Duration::from_millis(every.0 / 4));
-    let until = std::time::Instant::now() + patience;
-    while batch.len() < most {
-        let left = until.saturating_duration_since(std::time::Instant::now());
-        match found.recv_timeout(left) {
-            Ok(one) => batch.push(one),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    Some(batch)
 }
 
 /// What is known of all targets.
@@ -121,59 +148,84 @@ struct Judge<'a> {
     names: BTreeSet<String>,
     seen: BTreeMap<String, Seen>,
     rest: Verdict,
+    /// What was remembered last, for when the state file cannot be used.
     memory: Memory,
 }
 
-/// What the rules say of targets, each with when the look at it began.
-type Fresh = Vec<(String, Instant, Verdict)>;
-
 impl Judge<'_> {
     /// Judges what was found; `None` where it is to stop.
-    fn take(
+    ///
+    /// A state file or a file of figures that cannot be used is told, and what was measured is judged all the same: that
+    /// a disk is full here says nothing of the servers.
+    fn take(&mut self, batch: BTreeMap<String, Found>, stop: impl Fn() -> bool) -> Option<News> {
+        let rounds = self.rounds;
+        let warn = |error: &anyhow::Error| rounds.context.ui.error(&describe_error(error));
+        let handed = saved::handed(&rounds.args.input).unwrap_or_else(|error| {
+            warn(&error);
+            Vec::new()
+        });
+        let mut last = std::mem::take(&mut self.memory);
+        let mut batch = Some(batch);
+        let mut done = None;
+        if let Some(path) = &rounds.args.state {
+            let kept = state::unless(stop, path, rounds.context, |memory| {
+                done = (batch.take()).map(|batch| self.judge(batch, &handed, memory));
+                last.clone_from(memory);
+            });
+            match kept {
+                Ok(Some(())) => {}
+                Ok(None) => return None,
+                Err(error) => warn(&error),
+            }
+        }
+        if let Some(batch) = batch {
+            done = Some(self.judge(batch, &handed, &mut last));
+        }
+        let fresh = done.unwrap_or_default();
+        let look = self.look(last.trail());
+        self.memory = last;
+        Some(News { fresh, look })
+    }
+
+    fn judge(
         &mut self,
-        batch: Vec<Found>,
-        stop: impl Fn() -> bool,
-    ) -> anyhow::Result<Option<(Fresh, Option<Look>)>> {
+        batch: BTreeMap<String, Found>,
+        handed: &[Handed],
+        memory: &mut Memory,
+    ) -> Vec<(String, Instant, Verdict)> {
         let rounds = self.rounds;
         let policy = Policy::of(&rounds.plan, &rounds.rules);
         let targets: Vec<String> = self.names.iter().cloned().collect();
-        let handed = saved::handed(&rounds.args.input)?;
-        let judged = |memory: &mut Memory| -> anyhow::Result<_> {
-            let now = rounds.context.as_of().unwrap_or_else(clock);
-            let mut fresh: Fresh = Vec::new();
-            for one in batch {
-                let Found {
-                    target,
-                    begun,
-                    mut gathered,
-                } = one;
-                saved::complete(&mut gathered, policy, &handed, &targets, now)?;
-                gathered.keep_target(&target);
-                let of_it = policy.part(Part::Target(&target));
-                let verdict = verdict(of_it, &gathered, memory, now);
-                fresh.push((target.clone(), begun, verdict.clone()));
-                self.seen.insert(target, Seen { gathered, verdict });
+        let mut batch: Vec<(String, Found)> = batch.into_iter().collect();
+        // What is remembered goes on in time.
+        batch.sort_by_key(|(_, found)| found.at);
+        let mut fresh = Vec::new();
+        for (target, found) in batch {
+            let Found {
+                begun,
+                at,
+                mut gathered,
+            } = found;
+            let completed = saved::complete(&mut gathered, policy, handed, &targets, at);
+            if let Err(error) = completed {
+                rounds.context.ui.error(&describe_error(&error));
             }
-            let of_rest = Policy {
-                stages: None,
-                ..policy.part(Part::Rest(&self.names))
-            };
-            self.rest = verdict(of_rest, &Gathered::default(), memory, now);
-            Ok((fresh, now, memory.trail().clone()))
+            gathered.keep_target(&target);
+            let of_it = policy.part(Part::Target(&target));
+            let verdict = verdict(of_it, &gathered, memory, at);
+            fresh.push((target.clone(), begun, verdict.clone()));
+            self.seen.insert(target, Seen { gathered, verdict });
+        }
+        let of_rest = Policy {
+            stages: None,
+            ..policy.part(Part::Rest(&self.names))
         };
-        let done = match &rounds.args.state {
-            Some(path) => match state::unless(stop, path, rounds.context, judged)? {
-                Some(done) => done?,
-                None => return Ok(None),
-            },
-            None => judged(&mut self.memory)?,
-        };
-        let (fresh, at, trail) = done;
-        Ok(Some((fresh, self.look(at, trail))))
+        self.rest = verdict(of_rest, &Gathered::default(), memory, clock());
+        fresh
     }
 
     /// Puts together what is known of all targets, once each was looked at.
-    fn look(&self, at: DateTime<Utc>, trail: Trail) -> Option<Look> {
+    fn look(&self, trail: &Trail) -> Option<Look> {
         if self.seen.len() < self.names.len() {
             return None;
         }
@@ -183,11 +235,63 @@ impl Judge<'_> {
         for one in self.seen.values() {
             gathered.extend(one.gathered.clone());
         }
+        let (at, trail) = (clock(), trail.clone());
         Some(self.rounds.report(verdict, gathered, at, trail))
     }
 }
 
-/// A way for what is found from those who look to the one who judges.
-pub(in crate::cli) fn way() -> (Sender<Found>, Receiver<Found>) {
-    mpsc::channel()
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn found(seconds: i64) -> Found {
+        Found {
+            begun: Instant::now(),
+            at: DateTime::from_timestamp(seconds, 0).unwrap(),
+            gathered: Gathered::default(),
+        }
+    }
+
+    /// What is taken of the desk: targets, and when each was looked at.
+    fn taken(desk: &Desk, all: usize) -> Option<Vec<(String, i64)>> {
+        let batch = desk.take(all, Duration::ZERO)?;
+        let times = batch.into_iter();
+        Some(
+            times
+                .map(|(name, one)| (name, one.at.timestamp()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_nobody_judged_gives_way_to_what_is_newer() {
+        let desk = Desk::default();
+        for seconds in 0..1_000 {
+            desk.leave("east", found(seconds));
+        }
+        desk.leave("west", found(5));
+        let both = [("east".to_owned(), 999), ("west".to_owned(), 5)];
+        assert_eq!(taken(&desk, 2), Some(both.to_vec()));
+        desk.close();
+        assert_eq!(taken(&desk, 2), None);
+    }
+
+    #[test]
+    fn the_one_who_judges_is_woken_by_what_is_found_and_by_the_end() {
+        let desk = Desk::default();
+        thread::scope(|scope| {
+            let judge = scope.spawn(|| {
+                let mut count = 0;
+                while let Some(batch) = desk.take(1, Duration::from_secs(3_600)) {
+                    count += batch.len();
+                    desk.close();
+                }
+                count
+            });
+            desk.leave("east", found(0));
+            assert_eq!(judge.join().unwrap(), 1);
+        });
+    }
 }

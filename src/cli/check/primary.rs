@@ -97,27 +97,44 @@ pub(super) struct Asked<'a> {
     pub(super) most: Duration,
 }
 
+/// What was read of the catalog and of statements, perhaps not to its end.
+#[derive(Default)]
+pub(super) struct Read {
+    found: Gathered,
+    /// How many of what is wanted were settled, in their order.
+    settled: usize,
+}
+
+impl Read {
+    /// Everything that was wanted: of what nobody came to read, why it is not known.
+    pub(super) fn complete(mut self, asked: &Asked<'_>, reason: Reason, why: &str) -> Gathered {
+        for family in asked.families().skip(self.settled) {
+            self.found
+                .missing
+                .extend(asked.missing(family, reason, why));
+        }
+        self.found
+    }
+}
+
 /// Reads the catalog and statements until the deadline. What fails by itself is why it is not known, and no more.
 pub(super) async fn catalog(
     asked: &Asked<'_>,
     session: &mut Session,
     deadline: Instant,
-    found: &mut Gathered,
+    read: &mut Read,
 ) {
     let late = || format!("no answer within {} s", asked.most.as_secs_f64());
-    let target = Arc::new(labels(&[("target", &asked.selected.name)]));
     let mut is_late = false;
-    let wanted = FAMILIES
-        .into_iter()
-        .filter(|family| family.metrics().iter().any(|name| asked.wanted.has(name)));
-    for family in wanted {
+    for family in asked.families() {
         let (reason, why) = if is_late {
             // What was asked before still runs on the only connection.
             (Reason::NoSample, late())
         } else {
             match timeout_at(deadline, family.read(asked, session)).await {
                 Ok(Ok(part)) => {
-                    found.extend(part);
+                    read.found.extend(part);
+                    read.settled += 1;
                     continue;
                 }
                 Ok(Err(error)) => (reason_of(&error), describe_error(&error)),
@@ -127,14 +144,9 @@ pub(super) async fn catalog(
                 }
             }
         };
-        found
-            .missing
-            .extend(family.metrics().iter().map(|metrics| Missing {
-                metrics,
-                labels: Arc::clone(&target),
-                reason,
-                why: why.clone(),
-            }));
+        let missing = asked.missing(family, reason, &why);
+        read.found.missing.extend(missing);
+        read.settled += 1;
     }
 }
 
@@ -147,6 +159,25 @@ pub(super) fn reason_of(error: &anyhow::Error) -> Reason {
 }
 
 impl Asked<'_> {
+    /// What rules want of it, in the order in which it is read.
+    fn families(&self) -> impl Iterator<Item = Family> {
+        FAMILIES
+            .into_iter()
+            .filter(|family| family.metrics().iter().any(|name| self.wanted.has(name)))
+    }
+
+    /// That nothing of a family is known.
+    fn missing(&self, family: Family, reason: Reason, why: &str) -> impl Iterator<Item = Missing> {
+        let target = Arc::new(labels(&[("target", &self.selected.name)]));
+        let metrics = family.metrics().iter();
+        metrics.map(move |metrics| Missing {
+            metrics,
+            labels: Arc::clone(&target),
+            reason,
+            why: why.to_owned(),
+        })
+    }
+
     async fn partitions(&self, session: &mut Session) -> anyhow::Result<Gathered> {
         let tx = begin_read(session).await?;
         let scope = Scope {

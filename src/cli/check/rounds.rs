@@ -14,7 +14,7 @@ use super::{
     exit_for_ci, gather, overall, refuse_stale, saved, state,
 };
 use crate::checks::trail::Trail;
-use crate::checks::verdict::{Gathered, Memory, Policy, Verdict};
+use crate::checks::verdict::{Gathered, Memory, Policy, Verdict, stale};
 use crate::cli::context::{Context, Selected, clock};
 use crate::failure::Failure;
 use crate::plan_file::rule::Rule;
@@ -45,6 +45,15 @@ pub(in crate::cli) struct Look {
     pub(in crate::cli) report: Report,
     /// What was measured.
     pub(in crate::cli) gathered: Gathered,
+}
+
+/// What a mute does that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Nothing begins.
+    Refused,
+    /// It is told and accepts nothing: a server that did not start again would take its nodes out of every balancer.
+    Told,
 }
 
 /// Everything that the looks share.
@@ -84,7 +93,7 @@ impl<'a> Rounds<'a> {
             stages: StagesAs::Advice,
             timeout: how.timeout,
         };
-        let mut rounds = Self::of(context, args)?;
+        let mut rounds = Self::with(context, args, Over::Told)?;
         // What the page shows is measured whether a rule asks for it or not.
         let shown = SHOWN.map(|name| Rule::new(name, name));
         rounds.asked.extend(shown);
@@ -93,15 +102,28 @@ impl<'a> Rounds<'a> {
 
     /// The same with the arguments of `dbops check`.
     pub(super) fn of(context: &'a Context, args: Args) -> anyhow::Result<Self> {
+        Self::with(context, args, Over::Refused)
+    }
+
+    fn with(context: &'a Context, args: Args, over: Over) -> anyhow::Result<Self> {
         let mut plan = context.plan_if_any()?;
         let every = args.every.unwrap_or(plan.defaults.every);
         if every < CLOSEST {
             bail!(Failure::usage(format!("--every is at least {CLOSEST}")));
         }
-        // Samples this far apart are one stretch of time, whatever cron does.
-        plan.defaults.every = plan.defaults.every.max(every);
+        // Samples this far apart are one stretch of time, whatever cron does and however long a look takes.
+        plan.defaults.every = plan.defaults.every.max(every).max(args.timeout);
         let rules = chosen_rules(&args, &plan, context)?;
-        refuse_stale(&args, Policy::of(&plan, &rules), context.now(), context)?;
+        let policy = Policy::of(&plan, &rules);
+        match over {
+            Over::Refused => refuse_stale(&args, policy, context.now(), context)?,
+            Over::Told => {
+                for one in stale(policy, context.now().date_naive()) {
+                    let told = format!("{}: {}", one.origin, one.message);
+                    context.ui.warning(&told);
+                }
+            }
+        }
         Ok(Self {
             asked: asked(&plan, &rules),
             targets: context.targets(&plan)?,

@@ -17,7 +17,6 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::nodes::{Link, Node, Nodes};
 use super::primary::{self, Asked};
 use crate::checks::pool::status::Seen;
-use crate::checks::verdict::Gathered;
 use crate::cli::pool;
 use crate::cli::replication::probed;
 use crate::conn::Session;
@@ -28,7 +27,7 @@ use crate::sample::replication::lsn::Lsn;
 use crate::sample::replication::model::{
     Cut, Facts, Followed, Probe, Sample, Silence, SilenceKind, only_writer,
 };
-use crate::sample::replication::read::{self, Look, assembled, late, look, silence};
+use crate::sample::replication::read::{self, Look, assembled, look, refused, unanswered};
 use crate::sample::{health, vitals};
 
 /// The rate of WAL is measured over at least this long.
@@ -130,7 +129,7 @@ pub(super) struct Said {
     /// The end of its WAL after the looks at all nodes, and when.
     after: Option<(Lsn, Instant)>,
     /// Catalog and statements.
-    pub(super) catalog: Gathered,
+    pub(super) catalog: primary::Read,
     /// Round trips, in seconds.
     pub(super) round_trips: Option<anyhow::Result<Vec<f64>>>,
     /// Why what is missing is.
@@ -167,7 +166,7 @@ impl Said {
 
     fn silent(&self) -> Silence {
         Silence {
-            kind: SilenceKind::NotConnected,
+            kind: SilenceKind::NoAnswer,
             message: self.late.clone(),
         }
     }
@@ -369,13 +368,13 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run(self, node: &mut Node, said: &mut Said) {
+    async fn run(mut self, node: &mut Node, said: &mut Said) {
         let is_primary = !node.declared.replica;
         let Ok(session) = node.session() else {
             return;
         };
         if let Err(error) = server::refuse_old(session) {
-            said.quick = Some(Err(silence(&error)));
+            said.quick = Some(Err(refused(&error)));
             return;
         }
         if let Some(Err(_)) = said.look {
@@ -411,8 +410,9 @@ impl Work<'_> {
     }
 
     /// Commits the probe where one is wanted; else reads how far the server is now that all were looked at.
-    async fn write(&self, session: &mut Session, said: &mut Said) {
-        if let Some(tell) = &self.tell {
+    async fn write(&mut self, session: &mut Session, said: &mut Said) {
+        // Where the probe fails it is given up at once: replicas wait for it.
+        if let Some(tell) = self.tell.take() {
             match probed(session).await {
                 Ok(done) => {
                     said.after = Some((done.before, Instant::now()));
@@ -433,9 +433,11 @@ impl Work<'_> {
         let Some(mut hear) = self.hear.clone() else {
             return;
         };
-        let mark = match hear.wait_for(Option::is_some).await {
-            Ok(mark) => *mark,
-            Err(_) => None,
+        // Whatever holds the primary up, there is to be time left to read the replica.
+        let latest = self.limits.deadline - self.limits.answer * 2;
+        let mark = match timeout_at(latest, hear.wait_for(Option::is_some)).await {
+            Ok(Ok(mark)) => *mark,
+            Ok(Err(_)) | Err(_) => None,
         };
         if let Some(mark) = mark {
             said.followed = Some(if delay > self.limits.longest_delay {
@@ -458,11 +460,11 @@ async fn asked_in_time(
     let canceller = session.canceller();
     match timeout(limit, bundle::read(session, parts)).await {
         Ok(Ok(answers)) => Ok(answers),
-        Ok(Err(error)) => Err(silence(&error)),
+        Ok(Err(error)) => Err(refused(&error)),
         Err(_) => {
             // A server that does not even take this is gone; the next question tells.
             let _ = timeout(CANCEL, canceller.cancel()).await;
-            Err(late(limit))
+            Err(unanswered(limit))
         }
     }
 }
@@ -576,5 +578,5 @@ fn facts(said: &Said, version_num: i32) -> Result<Facts, Silence> {
     if let Some(Err(silent)) = &said.look {
         return Err(silent.clone());
     }
-    read::taken(said.answers()?, version_num).map_err(|error| silence(&error))
+    read::taken(said.answers()?, version_num).map_err(|error| refused(&error))
 }

@@ -7,10 +7,11 @@ use crate::checks::judge::{Measured, Reading};
 use crate::checks::known::Known;
 use crate::checks::measure::labels;
 use crate::checks::reason::Reason;
+use crate::checks::replication::state::reason;
 use crate::checks::replication::{Tree, measured, raws, tree};
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::context::{Context, Selected};
-use crate::sample::replication::model::Sample;
+use crate::sample::replication::model::{Sample, Silence, SilenceKind};
 
 /// Returns the servers of a target, the primary first, by the names that rules know.
 ///
@@ -68,7 +69,7 @@ fn taken(target: &str, replicas: &[&str], tree: &Tree) -> Gathered {
         };
         if let Known::Unknown(reason) = node.slots {
             let why = match &node.silence {
-                Some(why) => format!("because node.up: {why}"),
+                Some(silence) => format!("because node.up: {}", silence.message),
                 None => reason.fix().to_owned(),
             };
             found.missing.push(missing("slot", reason, &why));
@@ -77,8 +78,10 @@ fn taken(target: &str, replicas: &[&str], tree: &Tree) -> Gathered {
             continue;
         }
         match &node.silence {
-            Some(why) => {
-                found.measured.push(measured("node.up", "down", why));
+            Some(silence) => {
+                let why = &silence.message;
+                let (state, basis) = answers(silence);
+                found.measured.push(measured("node.up", state, &basis));
                 // What its upstream says of it is still known; the rest has its cause in node.up.
                 let own = |one: &Measured| {
                     one.labels
@@ -94,10 +97,13 @@ fn taken(target: &str, replicas: &[&str], tree: &Tree) -> Gathered {
                         .iter()
                         .any(|one| one.metric == metrics && own(one))
                     {
-                        let why = format!("because node.up: {why}");
-                        found
-                            .missing
-                            .push(missing(metrics, Reason::NotConnected, &why));
+                        let missing = if state == "up" {
+                            missing(metrics, reason(silence), why)
+                        } else {
+                            let why = format!("because node.up: {why}");
+                            missing(metrics, Reason::NotConnected, &why)
+                        };
+                        found.missing.push(missing);
                     }
                 }
             }
@@ -116,6 +122,16 @@ fn taken(target: &str, replicas: &[&str], tree: &Tree) -> Gathered {
         }
     }
     found
+}
+
+/// What `node.up` is of a node that was silent, and why.
+pub(in crate::cli) fn answers(silence: &Silence) -> (&'static str, String) {
+    let message = &silence.message;
+    match silence.kind {
+        SilenceKind::NoAnswer => ("late", format!("connected; {message}")),
+        _ if silence.is_connected() => ("up", "connected".to_owned()),
+        _ => ("down", message.clone()),
+    }
 }
 
 /// What is measured of each replica.

@@ -6,7 +6,7 @@ mod slots;
 mod status;
 mod wait;
 
-pub(super) use self::figures::{declared, figures};
+pub(super) use self::figures::{answers, declared, figures};
 pub(super) use self::gather::probed;
 use clap::{Args, Subcommand};
 

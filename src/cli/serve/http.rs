@@ -208,16 +208,19 @@ fn ready_or_not(ready: bool) -> Response {
     }
 }
 
-/// Every primary is ready.
+/// Every target has a primary, and it is ready.
 async fn all_ready(State(shared): State<Shared>) -> Response {
     let latest = shared.latest.borrow();
     let all = match latest.all(shared.pace) {
         Ok(all) => all,
         Err(why) => return unavailable(why),
     };
-    let nodes = || all.iter().flat_map(|one| one.ready.values());
-    let mut primaries = nodes().filter(|one| one.role == "primary");
-    ready_or_not(primaries.all(|one| one.ready) && nodes().next().is_some())
+    let takes_writes = |one: &&OfTarget| {
+        let nodes = one.ready.values();
+        let primaries: Vec<&Ready> = nodes.filter(|one| one.role == "primary").collect();
+        !primaries.is_empty() && primaries.iter().all(|one| one.ready)
+    };
+    ready_or_not(all.iter().all(takes_writes))
 }
 
 /// A group of the plan files, or a node.

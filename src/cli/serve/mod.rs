@@ -15,12 +15,11 @@ use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
 use self::latest::{Forms, Latest, OfTarget};
-use super::check::lanes::{self, News};
+use super::check::lanes::{Desk, News};
 use super::check::rounds::{How, Rounds};
 use super::context::Context;
 use super::signals::watch_interrupts;
 use crate::checks::ready::{Gates, Groups, Turns};
-use crate::conn::failure::describe_error;
 use crate::failure::{Exit, Failure};
 use crate::plan_file::{Millis, ReadyGroup};
 
@@ -79,6 +78,11 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             ))
         );
     }
+    if context.as_of().is_some() {
+        bail!(Failure::usage(
+            "serve looks at what is now, and --as-of is one moment"
+        ));
+    }
     let rounds = Rounds::new(
         context,
         How {
@@ -90,8 +94,8 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         },
     )?;
     let every = rounds.every();
-    // A look may take as long as its time-out, however often it is wanted.
-    let pace = Duration::from_millis(every.max(args.timeout).0);
+    // A look may take as long as its time-out, and a little to say good-bye, however often it is wanted.
+    let pace = Duration::from_millis(every.max(args.timeout).0) + Duration::from_secs(1);
     let every = Duration::from_millis(every.0);
     let turns = Turns {
         down_after: args.down_after,
@@ -100,17 +104,17 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let board = watch::Sender::new(Latest::of(rounds.targets()));
     let stopped = AtomicBool::new(false);
-    let (send, found) = lanes::way();
-    let (rounds, board, stopped) = (&rounds, &board, &stopped);
+    let desk = Desk::default();
+    let (rounds, board, desk, stopped) = (&rounds, &board, &desk, &stopped);
     thread::scope(|scope| {
         let judge = thread::Builder::new().name("judge".to_owned());
         judge
             .spawn_scoped(scope, move || {
                 let stop = || stopped.load(Ordering::Relaxed);
                 let mut gates = OfTargets::default();
-                rounds.judge_lanes(&found, stop, |news| match news {
-                    Ok(news) => gates.take(news, rounds.groups(), turns, every, board),
-                    Err(error) => context.ui.error(&describe_error(&error)),
+                let named = rounds.groups();
+                rounds.judge_lanes(desk, stop, |news| {
+                    gates.take(news, named, turns, every, board)
                 });
             })
             .context("starting the thread that judges")?;
@@ -125,10 +129,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                 .ui
                 .result(&format!("listening on http://{address}\n"))?;
             tokio::select! {
-                done = rounds.look_in_lanes(send) => {
-                    done?;
-                    bail!("what was found is judged no more");
-                }
+                wrong = rounds.look_in_lanes(desk) => wrong?,
                 _ = stop.wait_for(|yes| *yes) => {}
                 // Looks that nobody can ask for are worth nothing.
                 ended = &mut served => {
@@ -141,6 +142,7 @@ pub(super) fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         });
         stopped.store(true, Ordering::Relaxed);
+        desk.close();
         ended
     })
 }
@@ -155,7 +157,7 @@ impl OfTargets {
     /// Puts what is new on the board.
     fn take(
         &mut self,
-        news: News<'_>,
+        news: News,
         named: &BTreeMap<String, ReadyGroup>,
         turns: Turns,
         every: Duration,

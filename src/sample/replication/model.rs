@@ -35,12 +35,23 @@ pub struct Silence {
 /// Kinds of silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SilenceKind {
-    /// No connection, or no answer in time.
+    /// No connection, or it broke.
     NotConnected,
+    /// It is connected, and did not answer in time.
+    NoAnswer,
+    /// It is connected, and refused what it was asked.
+    Refused,
     /// The server refuses because connections are used up (SQLSTATE 53300).
     Exhausted,
     /// The role may not read it (SQLSTATE 42501).
     NoPrivilege,
+}
+
+impl Silence {
+    /// Whether the server was connected to all the same.
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.kind, SilenceKind::NoAnswer | SilenceKind::Refused)
+    }
 }
 
 /// Where a server is and what its clock says.

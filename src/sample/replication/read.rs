@@ -55,7 +55,7 @@ pub async fn read(linked: &mut [Linked], limit: Duration) -> Sample {
         match &one.session {
             Ok(session) => timed_position(session, limit)
                 .await
-                .map_err(|e| silence(&e)),
+                .map_err(|e| refused(&e)),
             Err(silent) => Err(silent.clone()),
         }
     }))
@@ -70,8 +70,8 @@ pub async fn read(linked: &mut [Linked], limit: Duration) -> Sample {
                 let facts = match (&mut one.session, &position) {
                     (Ok(session), Ok(_)) => {
                         match tokio::time::timeout(limit, facts(session)).await {
-                            Ok(facts) => facts.map_err(|error| silence(&error)),
-                            Err(_) => Err(late(limit)),
+                            Ok(facts) => facts.map_err(|error| refused(&error)),
+                            Err(_) => Err(unanswered(limit)),
                         }
                     }
                     (_, Err(silent)) => Err(silent.clone()),
@@ -239,8 +239,8 @@ pub async fn look(session: &Session, limit: Duration) -> Result<Look, Silence> {
         })
     };
     match tokio::time::timeout(limit, looking).await {
-        Ok(looked) => looked.map_err(|error| silence(&error)),
-        Err(_) => Err(late(limit)),
+        Ok(looked) => looked.map_err(|error| refused(&error)),
+        Err(_) => Err(unanswered(limit)),
     }
 }
 
@@ -335,11 +335,35 @@ fn lsn(row: &Row, column: &str) -> Result<Option<Lsn>> {
         .transpose()
 }
 
-/// The silence of a node that took too long.
+/// The silence of a node that could not be connected to in time.
 pub fn late(limit: Duration) -> Silence {
     Silence {
         kind: SilenceKind::NotConnected,
         message: format!("no answer within {limit:?}"),
+    }
+}
+
+/// The silence of a node that was connected to and did not answer in time.
+pub fn unanswered(limit: Duration) -> Silence {
+    Silence {
+        kind: SilenceKind::NoAnswer,
+        ..late(limit)
+    }
+}
+
+/// The silence of a node that was connected to and did not answer, by SQLSTATE.
+///
+/// A server that ends sends class 57P (source: errcodes.txt, "Operator Intervention"), and without a code the connection broke.
+pub fn refused(error: &anyhow::Error) -> Silence {
+    let silence = silence(error);
+    let code = server_error_in(error).map(|server| server.sqlstate);
+    let is_up = code.is_some_and(|code| !code.starts_with("57P"));
+    match silence.kind {
+        SilenceKind::NotConnected if is_up => Silence {
+            kind: SilenceKind::Refused,
+            ..silence
+        },
+        _ => silence,
     }
 }
 

@@ -169,7 +169,8 @@ async fn replicas_are_read_though_the_probe_fails_and_the_primary_is_busy(ctx: &
     admin
         .batch_execute(
             "create role watcher login in role pg_monitor; \
-             revoke execute on function pg_logical_emit_message(boolean, text, text) from public; \
+             do $$ begin execute (select string_agg(format('revoke execute on function %s from public', oid::regprocedure), ';') \
+                 from pg_proc where proname = 'pg_logical_emit_message'); end $$; \
              create table t (at timestamptz) partition by range (at)",
         )
         .await?;

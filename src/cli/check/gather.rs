@@ -16,13 +16,11 @@ use super::target::round;
 use crate::checks::measure::labels;
 use crate::checks::verdict::{Gathered, Missing};
 use crate::cli::context::{Context, Selected};
-use crate::cli::replication;
 use crate::conn::target::Node;
 use crate::plan_file::PlanFile;
 use crate::plan_file::metric::metric;
 use crate::plan_file::rule::Rule;
 use crate::sample::replication::model::Silence;
-use crate::sample::replication::read::silence;
 
 /// Targets looked at at the same time: connections are cheap, and a machine has only so many.
 const AT_ONCE: usize = 16;
@@ -59,7 +57,7 @@ pub(super) async fn gather(
         .collect();
     let mut all = Gathered::default();
     while let Some(found) = each.next().await {
-        all.extend(found);
+        all.extend(found?);
     }
     Ok(all)
 }
@@ -114,6 +112,9 @@ impl Places {
 }
 
 /// Measures what rules ask of one target, as soon as there is a place.
+///
+/// # Errors
+/// A setting of a node cannot be right, or be read.
 pub(super) async fn target(
     context: &Context,
     plan: &PlanFile,
@@ -121,7 +122,7 @@ pub(super) async fn target(
     selected: &Selected,
     how: How,
     places: &Places,
-) -> Gathered {
+) -> anyhow::Result<Gathered> {
     let wanted = Wanted { rules };
     places
         .within(one(context, plan, wanted, selected, how))
@@ -143,14 +144,17 @@ impl Wanted<'_> {
     }
 }
 
-/// A target's figures; never an error: what fails is why something is not known.
+/// A target's figures; what fails there is why something is not known.
+///
+/// # Errors
+/// A setting of a node cannot be right, or be read.
 async fn one(
     context: &Context,
     plan: &PlanFile,
     wanted: Wanted<'_>,
     selected: &Selected,
     how: How,
-) -> Gathered {
+) -> anyhow::Result<Gathered> {
     let node = Arc::new(labels(&[
         ("target", &selected.name),
         ("node", "primary"),
@@ -164,18 +168,7 @@ async fn one(
         node: &node,
         most: how.most,
     };
-    let mut nodes = match Nodes::of(context, selected) {
-        Ok(nodes) => nodes,
-        Err(error) => {
-            let silent = silence(&error);
-            let mut found = Gathered::default();
-            found
-                .measured
-                .push(figures::up(&node, replication::answers(&silent)));
-            rest_is_missing(&asked, &silent, &mut found);
-            return found;
-        }
-    };
+    let mut nodes = Nodes::of(context, selected)?;
     let ask = figures::ask(&asked, how.probe);
     let round = round(&asked, &ask, &mut nodes, how.most).await;
     let mut found = figures::found(&asked, &ask, &mut nodes, round);
@@ -188,7 +181,7 @@ async fn one(
         rest_is_missing(&asked, &silent, &mut found);
     }
     nodes.close().await;
-    found
+    Ok(found)
 }
 
 /// Where the primary is down, what was measured without it is kept; the rest has one cause.

@@ -80,6 +80,7 @@ pub(in crate::cli) struct News {
 
 /// What was last found at a target, and what the rules say of it.
 struct Seen {
+    at: DateTime<Utc>,
     gathered: Gathered,
     verdict: Verdict,
 }
@@ -99,14 +100,18 @@ impl Rounds<'_> {
                 ticks.tick().await;
                 let begun = Instant::now();
                 let (plan, asked, how) = (&self.plan, &self.asked, self.how());
-                let gathered =
-                    gather::target(self.context, plan, asked, selected, how, &places).await;
-                let found = Found {
-                    begun,
-                    at: clock(),
-                    gathered,
-                };
-                desk.leave(&selected.name, found);
+                match gather::target(self.context, plan, asked, selected, how, &places).await {
+                    Ok(gathered) => {
+                        let found = Found {
+                            begun,
+                            at: clock(),
+                            gathered,
+                        };
+                        desk.leave(&selected.name, found);
+                    }
+                    // A service file that is just being written, say: the last look counts until it is too old.
+                    Err(error) => self.context.ui.error(&describe_error(&error)),
+                }
             }
         });
         join_all(lanes).await;
@@ -214,7 +219,12 @@ impl Judge<'_> {
             let of_it = policy.part(Part::Target(&target));
             let verdict = verdict(of_it, &gathered, memory, at);
             fresh.push((target.clone(), begun, verdict.clone()));
-            self.seen.insert(target, Seen { gathered, verdict });
+            let seen = Seen {
+                at,
+                gathered,
+                verdict,
+            };
+            self.seen.insert(target, seen);
         }
         let of_rest = Policy {
             stages: None,
@@ -235,8 +245,9 @@ impl Judge<'_> {
         for one in self.seen.values() {
             gathered.extend(one.gathered.clone());
         }
-        let (at, trail) = (clock(), trail.clone());
-        Some(self.rounds.report(verdict, gathered, at, trail))
+        // What is told was measured then or later.
+        let at = self.seen.values().map(|one| one.at).min()?;
+        Some(self.rounds.report(verdict, gathered, at, trail.clone()))
     }
 }
 

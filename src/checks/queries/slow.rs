@@ -1,5 +1,6 @@
 //! Which statements are slow by which rule: thresholds that suit PostgreSQL, or those of the plan file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::figures::{Figures, percentile};
@@ -8,6 +9,7 @@ use super::kind;
 use crate::checks::judge::{Judgement, Labels, Measured, Reading, Severity, State};
 use crate::checks::reason::Reason;
 use crate::plan_file::rule::{Rule, Threshold};
+use crate::syntax::mask::mask;
 
 /// The rules where no plan file gives any for statements: what a web application's users begin to notice. Those of
 /// the share and of the cache name what costs most, not what is broken: they are warnings alone.
@@ -177,9 +179,13 @@ pub fn query_metrics<'a, F: 'a>(
 /// Below this many blocks a call that are not in the buffer cache their share is not judged: they cost little.
 const FEWEST_READS: f64 = 100.0;
 
-/// Returns the labels of a statement.
+/// Returns the labels of a statement; its text is masked, for labels are in every form of output.
 pub fn labels<F: std::fmt::Display>(statement: &Statement<F>, target: &str) -> Labels {
     let text = statement.text.clone().unwrap_or_else(|| "".into());
+    let text = match mask(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked.into(),
+    };
     let mut labels = Labels::new();
     for (name, value) in [
         ("target", Arc::from(target)),
@@ -304,6 +310,31 @@ mod tests {
             [("p95".to_owned(), State::Unknown)]
         );
         assert_eq!(broken(vec![entry(1, "a", &[0.1; 100])], &only), []);
+    }
+
+    #[test]
+    fn no_label_holds_a_secret() {
+        let texts = [
+            "ALTER ROLE app PASSWORD 'hunter2'",
+            "create subscription s connection 'host=a password=hunter2' publication p",
+            "CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'app', password 'hunter2')",
+            "set app.key = 'hunter2'",
+        ];
+        let entries = (0..)
+            .zip(texts)
+            .map(|(at, text)| entry(at, text, &[1.0; 40]));
+        let grouped = grouped(&reading(entries.collect()));
+        assert_eq!(grouped.statements.len(), texts.len());
+        for one in &grouped.statements {
+            let mut labels = labels(one, "main");
+            assert!(!labels["text"].is_empty());
+            // Here it is the text itself; on servers it is a hash.
+            labels.remove("fingerprint");
+            assert!(
+                labels.values().all(|value| !value.contains("hunter2")),
+                "{labels:?}"
+            );
+        }
     }
 
     #[test]

@@ -245,8 +245,9 @@ fn asks_for_tags(rule: &Rule) -> bool {
 fn all_labels(statement: &Statement<Fingerprint>, target: &str, tags: bool) -> Labels {
     let mut labels = labels(statement, target);
     if tags {
-        let text = statement.text.as_deref().unwrap_or_default();
-        for (key, value) in crate::syntax::shape::tags(text) {
+        // Those of the masked text: comments may hold secrets.
+        let text = labels.get("text").cloned().unwrap_or_else(|| "".into());
+        for (key, value) in crate::syntax::shape::tags(&text) {
             labels.insert(format!("tag:{key}"), value.into());
         }
     }

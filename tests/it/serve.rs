@@ -354,13 +354,20 @@ rules:
     becomes(at, "/ready/main/primary", 503).await?;
 
     // Nothing is told of the one that nothing is known of, nor of all of them.
+    let page = get(at, "/").await?;
+    ensure!(
+        page.status == 503
+            && page.body.contains("nothing was measured yet")
+            && page.body.contains("http-equiv=\"refresh\""),
+        "{}",
+        page.body
+    );
     for path in [
         "/ready",
         "/ready/all",
         "/ready/hangs/primary",
         "/metrics",
         "/api/check",
-        "/",
     ] {
         let answer = get(at, path).await?;
         ensure!(

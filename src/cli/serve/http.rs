@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 
 use super::latest::{Forms, Latest, NOT_YET, OfTarget};
 use crate::checks::ready::{Nodes, Ready, is_served};
+use crate::render::check::waiting;
 
 /// Connections at the same time; those beyond wait until one is given up.
 const MOST_CONNECTIONS: usize = 256;
@@ -197,7 +198,11 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 }
 
 async fn page(State(shared): State<Shared>) -> Response {
-    form(&shared, HTML, |forms| &forms.page)
+    match shared.latest.borrow().forms(shared.pace) {
+        Ok(forms) => answer(StatusCode::OK, HTML, forms.page.clone()),
+        // A browser that came at a bad moment comes again.
+        Err(why) => answer(StatusCode::SERVICE_UNAVAILABLE, HTML, waiting(why)),
+    }
 }
 
 fn ready_or_not(ready: bool) -> Response {

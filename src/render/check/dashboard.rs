@@ -9,7 +9,7 @@ use super::html::{bar, escape, findings, head, stage_advice};
 use super::{Report, figure_of, ground_of, idle, limits, one_line, subject, sums};
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::verdict::{Doubt, Finding, Gathered, Limits, Status};
-use crate::plan_file::metric::{Metric, metric};
+use crate::plan_file::metric::{Metric, Worse, metric};
 
 /// Figures of one kind of thing: a row for each thing, a column for each metric.
 struct Section {
@@ -163,8 +163,11 @@ pub const SHOWN: [&str; 15] = [
     "partition.runway",
 ];
 
-/// Rows of a section; the worst of them, then the largest.
+/// Rows of a section; the worst of them by their rules, then by their figures.
 const MOST_ROWS: usize = 12;
+/// Findings that are shown, of those that somebody is to look at and of the others: a page is for people.
+const MOST_OPEN: usize = 500;
+const MOST_REST: usize = 200;
 
 /// One figure, and what rules say of it.
 struct Cell<'a> {
@@ -212,15 +215,23 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// How far up it stands: what is broken, then what is large.
-    fn rank(&self) -> (Status, f64) {
-        let size = match self.reading {
-            Reading::Value(value) => *value,
-            Reading::Between { high, .. } => *high,
-            Reading::State(_) | Reading::Unknown { .. } => f64::NEG_INFINITY,
-        };
+    /// What a rule says of it that nobody accepts.
+    fn open(&self) -> Status {
         let status = self.status.filter(|_| !self.is_muted);
-        (status.unwrap_or(Status::Ok), size)
+        status.unwrap_or(Status::Ok)
+    }
+
+    /// How bad the figure is, beside others of its metric.
+    fn badness(&self, metric: &Metric) -> f64 {
+        let (low, high) = match self.reading {
+            Reading::Value(value) => (*value, *value),
+            Reading::Between { low, high } => (*low, *high),
+            Reading::State(_) | Reading::Unknown { .. } => return f64::NEG_INFINITY,
+        };
+        match metric.worse {
+            Worse::Above => high,
+            Worse::Below => -low,
+        }
     }
 }
 
@@ -273,7 +284,7 @@ pub fn dashboard(report: &Report, gathered: &Gathered, every: Duration) -> Strin
     if open.is_empty() {
         out.push_str("<p>Nothing to look at.</p>\n");
     } else {
-        findings(&mut out, &open, report);
+        some_findings(&mut out, &open, MOST_OPEN, report);
     }
     if !rest.is_empty() {
         let _ = writeln!(
@@ -281,7 +292,7 @@ pub fn dashboard(report: &Report, gathered: &Gathered, every: Duration) -> Strin
             "<details><summary>{} more: they hold, are muted or were left out</summary>",
             rest.len()
         );
-        findings(&mut out, &rest, report);
+        some_findings(&mut out, &rest, MOST_REST, report);
         out.push_str("</details>\n");
     }
     if let Some(idle) = idle(&report.verdict) {
@@ -294,6 +305,29 @@ pub fn dashboard(report: &Report, gathered: &Gathered, every: Duration) -> Strin
         panel(&mut out, one, &cells, report, gathered);
     }
     out.push_str("</div>\n</body>\n</html>\n");
+    out
+}
+
+fn some_findings(out: &mut String, all: &[&Finding], most: usize, report: &Report) {
+    let (shown, more) = all.split_at(most.min(all.len()));
+    findings(out, shown, report);
+    if !more.is_empty() {
+        let _ = writeln!(
+            out,
+            "<p>and {} more: /api/check has them all</p>",
+            more.len()
+        );
+    }
+}
+
+/// Renders the page of a moment at which there is nothing to tell: a browser asks again by itself.
+pub fn waiting(why: &str) -> String {
+    let mut out = head("dbops", "<meta http-equiv=\"refresh\" content=\"5\">\n");
+    let _ = writeln!(
+        out,
+        "<header><h1>{}</h1></header>\n</body>\n</html>",
+        escape(why)
+    );
     out
 }
 
@@ -349,12 +383,14 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn rank(&self) -> (Status, f64) {
-        let worst = self.cells.values().map(|cell| cell.rank().0).max();
-        let size = self.cells.values().next().map(|cell| cell.rank().1);
+    /// How far up it stands: what is broken, then what is worst by its first metric.
+    fn rank(&self, metrics: &[&'static Metric]) -> (Status, f64) {
+        let worst = self.cells.values().map(|cell| cell.open()).max();
+        let first = self.cells.iter().next();
+        let first = first.and_then(|(at, cell)| Some(cell.badness(metrics.get(*at)?)));
         (
             worst.unwrap_or(Status::Ok),
-            size.unwrap_or(f64::NEG_INFINITY),
+            first.unwrap_or(f64::NEG_INFINITY),
         )
     }
 }
@@ -385,7 +421,7 @@ fn table<'a>(
     }
     let mut rows: Vec<(String, Row<'a>)> = rows.into_iter().collect();
     rows.sort_by(|(a_name, a), (b_name, b)| {
-        let (a, b) = (a.rank(), b.rank());
+        let (a, b) = (a.rank(metrics), b.rank(metrics));
         (b.0.cmp(&a.0))
             .then(b.1.total_cmp(&a.1))
             .then(a_name.cmp(b_name))
@@ -477,6 +513,67 @@ mod tests {
             assert_eq!(places, 1, "{}", metric.name);
         }
         assert_eq!(shown.len(), METRICS.len());
+    }
+
+    /// What the page shows of tables whose partitions last for so many days.
+    fn page_of(days: std::ops::Range<u32>, per_table: usize) -> String {
+        let mut report = Report {
+            targets: vec!["main".to_owned()],
+            at: chrono::DateTime::UNIX_EPOCH,
+            verdict: crate::checks::verdict::Verdict::default(),
+            status: Status::Ok,
+            exit_code: 0,
+            trail: crate::checks::trail::Trail::default(),
+        };
+        let measured = days.map(|day| {
+            let list = [("target", "main"), ("table", &*format!("t{day:05}"))];
+            let list = list.map(|(key, value)| (key.to_owned(), value.into()));
+            Measured {
+                metric: "partition.runway",
+                labels: std::sync::Arc::new(Labels::from(list)),
+                reading: Reading::Value(f64::from(day) * 86_400.0),
+                basis: "the last partition".into(),
+                resolution: None,
+            }
+        });
+        let gathered = Gathered {
+            measured: measured.collect(),
+            ..Gathered::default()
+        };
+        let rules: Vec<_> = (0..per_table)
+            .map(|at| crate::plan_file::rule::Rule {
+                warn: Some("< 1s".parse().unwrap()),
+                ..crate::plan_file::rule::Rule::new(&format!("r{at}"), "partition.runway")
+            })
+            .collect();
+        let plan = crate::plan_file::PlanFile::default();
+        let policy = crate::checks::verdict::Policy::of(&plan, &rules);
+        let mut memory = crate::checks::verdict::Memory::default();
+        for second in 0..2 {
+            let at = chrono::DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
+            report.verdict = crate::checks::verdict::verdict(policy, &gathered, &mut memory, at);
+        }
+        report.trail = memory.trail().clone();
+        dashboard(&report, &gathered, Duration::from_secs(30))
+    }
+
+    #[test]
+    fn where_less_is_worse_the_least_comes_first() {
+        let page = page_of(1..40, 0);
+        let shown = |day: u32| page.contains(&format!("t{day:05}"));
+        assert!((1..=12).all(shown), "{page}");
+        assert!(!(13..40).any(shown), "{page}");
+        assert!(page.contains("and 27 more"));
+    }
+
+    #[test]
+    fn a_page_has_an_end_however_much_is_judged() {
+        let page = page_of(1..2_000, 2);
+        assert!(page.contains("more: /api/check has them all"));
+        assert!(page.matches("<tr>").count() < 300, "{}", page.len());
+        // Each thing once among the findings, and once in its panel.
+        let few = page_of(1..11, 5);
+        assert_eq!(few.matches("<svg class=\"chart").count(), 20);
     }
 
     #[test]

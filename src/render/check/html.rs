@@ -1,5 +1,6 @@
 //! The verdict as one HTML page, for hand-over: nothing fetched, light and dark.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::chart::chart;
@@ -71,8 +72,11 @@ pub(super) fn findings(out: &mut String, all: &[&Finding], report: &Report) {
     out.push_str(
         "<table class=\"findings\">\n<thead><tr><th>status</th><th>rule</th><th>what</th><th>measured</th><th>limits</th><th>why</th></tr></thead>\n<tbody>\n",
     );
+    // Several rules look at one thing: its chart is drawn once.
+    let mut drawn = HashSet::new();
     for one in all {
-        row(out, one, report);
+        let is_first = drawn.insert((one.metric.name, &one.labels));
+        row(out, one, report, is_first);
     }
     out.push_str("</tbody>\n</table>\n");
 }
@@ -120,7 +124,7 @@ pub(super) fn bar(out: &mut String, counts: &Counts) {
     out.push_str("</svg>\n");
 }
 
-fn row(out: &mut String, one: &Finding, report: &Report) {
+fn row(out: &mut String, one: &Finding, report: &Report, with_chart: bool) {
     let status = shown(one);
     let mut why = ground(one);
     let fix = fix(one).map(|fix| format!("fix: {fix}"));
@@ -131,6 +135,7 @@ fn row(out: &mut String, one: &Finding, report: &Report) {
         why = format!("{why}; muted until {}: {}", mute.until, mute.reason);
     }
     let line = report.trail.of(one.metric, &one.labels);
+    let line = line.filter(|_| with_chart);
     // A line of a single look shows no more than its figure.
     let line = line.filter(|line| line.points().len() > 1);
     let chart = line.and_then(|line| chart(line, one.metric, &one.limits));

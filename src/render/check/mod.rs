@@ -14,7 +14,7 @@ mod table;
 
 use chrono::{DateTime, Utc};
 
-pub use self::dashboard::{SHOWN, dashboard};
+pub use self::dashboard::{SHOWN, dashboard, waiting};
 pub use self::github::github;
 pub use self::html::html;
 pub use self::json::{CheckReport, json};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::advise::{self, Verdict};
 use super::judge::{Labels, Measured, Reading};
 use super::reason::Reason;
 use crate::catalog::Strategy;
@@ -197,6 +198,38 @@ pub fn indexes(target: &str, database: &str, all: &[IndexState]) -> Vec<Measured
         names(&drifted),
     ));
     found
+}
+
+/// How many indexes of a database nobody scans, as the advice on them says; of those that are not proven it is not known.
+pub fn unused(target: &str, database: &str, found: &[advise::Finding]) -> Measured {
+    let here = Arc::new(labels(&[("target", target), ("database", database)]));
+    let of = |verdict| found.iter().filter(move |one| one.verdict == verdict);
+    let proven: Vec<QualifiedName> = of(Verdict::Advice)
+        .filter_map(|one| one.index.clone())
+        .collect();
+    let freed: i64 = of(Verdict::Advice).filter_map(|one| one.frees_bytes).sum();
+    let mut basis = names(&proven);
+    if !proven.is_empty() {
+        basis = format!("{basis}: {} MiB; no node scans them", freed >> 20);
+    }
+    let open = of(Verdict::NotProven).count();
+    let reading = match of(Verdict::NotProven).next() {
+        None => counted(proven.len()),
+        Some(first) => {
+            let parts = [basis.as_str(), first.summary.as_str()];
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            basis = parts.join("; ");
+            if open > 1 {
+                basis = format!("{basis}, and {} more", open - 1);
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a number of indexes")]
+            Reading::Between {
+                low: proven.len() as f64,
+                high: (proven.len() + open) as f64,
+            }
+        }
+    };
+    one("index.unused", &here, reading, basis)
 }
 
 /// Figures of a server's health; `node` are its labels.

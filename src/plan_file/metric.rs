@@ -140,7 +140,7 @@ pub const METRICS: &[Metric] = &[
         State,
         Above,
         NODE,
-        "whether a node can be connected to: up, down",
+        "whether a node can be connected to: up, down; late: it is, and does not answer in time; standby: a primary in recovery",
     ),
     new(
         "partition.runway",
@@ -197,6 +197,13 @@ pub const METRICS: &[Metric] = &[
         Above,
         DATABASE,
         "declared indexes that are not as the plan files say",
+    ),
+    new(
+        "index.unused",
+        Count,
+        Above,
+        DATABASE,
+        "indexes that no node has scanned within `window`, the reach of their statistics",
     ),
     new(
         "xid.age",
@@ -489,10 +496,17 @@ impl Metric {
         }
     }
 
+    /// Whether a rule on it can say of which stretch of time the figure is to be.
+    pub fn takes_window(&self) -> bool {
+        self.over().is_some() || self.name == "index.unused"
+    }
+
     /// The `window` of a rule that gives none.
     pub fn usual_window(&self) -> Millis {
         match self.over() {
             Some(Over::Highest) => Millis(24 * 3_600_000),
+            // Reports of a month's end use what nothing else does.
+            None if self.takes_window() => Millis(30 * 24 * 3_600_000),
             _ => Millis(5 * 60_000),
         }
     }

@@ -55,7 +55,7 @@ pub struct Rule {
     /// How many of the last samples must pass the threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Samples>,
-    /// The stretch of time that the figure is of, of a metric that is made of several samples.
+    /// The stretch of time that the figure is of, of a metric that is made of several samples or of statistics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Millis>,
     /// How many blocks must have been asked for within it, for a share of them to say anything.

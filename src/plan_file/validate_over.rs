@@ -1,7 +1,7 @@
 //! Checks of what a rule says of attestations and of stretches of time.
 
 use super::diagnose::Diagnostic;
-use super::metric::{self, LONGEST_WINDOW, METRICS, Over};
+use super::metric::{self, LONGEST_WINDOW, METRICS, Metric, Over};
 use super::rule::{ATTESTATION, Rule};
 use super::validate::Entry;
 
@@ -106,15 +106,16 @@ fn windows(entry: &Entry<'_>, rule: &Rule, problems: &mut Vec<Diagnostic>) {
     let Some(metric) = metric::metric(&rule.metric) else {
         return;
     };
-    let names = |fits: &dyn Fn(Over) -> bool| -> String {
-        let all = METRICS.iter().filter(|one| one.over().is_some_and(fits));
+    let named = |fits: &dyn Fn(&Metric) -> bool| -> String {
+        let all = METRICS.iter().filter(|one| fits(one));
         all.map(|one| one.name).collect::<Vec<_>>().join(", ")
     };
-    if entry.gives("window") && metric.over().is_none() {
+    let names = |fits: &dyn Fn(Over) -> bool| named(&|one| one.over().is_some_and(fits));
+    if entry.gives("window") && !metric.takes_window() {
         problems.push(
             entry
                 .key_error("window", format!("`{}` is of one look", metric.name), "")
-                .help(format!("`window` is for {}", names(&|_| true))),
+                .help(format!("`window` is for {}", named(&Metric::takes_window))),
         );
     } else if let Some(window) = rule.window
         && (window.0 == 0 || window > LONGEST_WINDOW)

@@ -13,6 +13,7 @@ tests!(
     nodes_that_answer_late_are_late_and_what_they_did_not_tell_is_unknown,
     replicas_are_read_though_the_probe_fails_and_the_primary_is_busy,
     a_primary_in_recovery_is_told,
+    an_index_is_unused_when_no_node_scans_it,
 );
 
 /// Findings of one rule.
@@ -226,6 +227,74 @@ async fn a_primary_in_recovery_is_told(ctx: &Ctx) -> Result<()> {
     ensure!(
         says(&report, "node.up", "west")?["status"] == "ok",
         "{report:#}"
+    );
+    Ok(())
+}
+
+async fn an_index_is_unused_when_no_node_scans_it(ctx: &Ctx) -> Result<()> {
+    let (primary, mut olap) = pair(ctx, "postgres").await?;
+    let admin = primary.connect("postgres").await?;
+    admin
+        .batch_execute(
+            "create table t (id bigint primary key, a int, b int); \
+             create index t_idle on t (a); create index t_reports on t (b); \
+             insert into t select n, n, n from generate_series(1, 100) as n",
+        )
+        .await?;
+    eventually("the scan on the replica is counted", async || {
+        let replica = olap.connect("postgres").await?;
+        let there = "select from pg_class where relname = 't_reports'";
+        if replica.query(there, &[]).await?.is_empty() {
+            return Ok(false);
+        }
+        replica
+            .batch_execute(
+                "set enable_seqscan = off; set enable_bitmapscan = off; select from t where b = 5",
+            )
+            .await?;
+        let counted =
+            "select from pg_stat_user_indexes where indexrelname = 't_reports' and idx_scan > 0";
+        Ok(!replica.query(counted, &[]).await?.is_empty())
+    })
+    .await?;
+    let plan = ctx.dir().join("unused.yaml");
+    let unused = async |window: &str| {
+        let rule = format!(
+            "version: 1\nrules: [{{ id: unused, metric: index.unused, warn: \"> 0\"{window} }}]\n"
+        );
+        std::fs::write(&plan, rule)?;
+        let (targets, rules) = ("dbops.yaml", "unused.yaml");
+        let args = [
+            "check", "-o", "json", "--rule", "unused", "--plan", targets, "--plan", rules,
+        ];
+        let report = ctx.dbops().args(args).run().await?.json()?;
+        let found = findings(&report, "unused");
+        ensure!(found.len() == 1, "{report:#}");
+        anyhow::Ok(found[0].clone())
+    };
+    eventually("the statistics reach back a second", async || {
+        Ok(unused(", window: 1s").await?["status"] == "warning")
+    })
+    .await?;
+    let found = unused(", window: 1s").await?;
+    let basis = found["basis"].as_str().unwrap_or_default();
+    ensure!(
+        found["value"] == 1.0 && basis.contains("t_idle") && !basis.contains("t_reports"),
+        "{found:#}"
+    );
+    let young = unused("").await?;
+    ensure!(
+        young["status"] == "unknown" && young["basis"].to_string().contains("30 days are needed"),
+        "{young:#}"
+    );
+    olap.stop();
+    let alone = unused(", window: 1s").await?;
+    ensure!(
+        alone["status"] == "unknown"
+            && alone["basis"]
+                .to_string()
+                .contains("olap could not be asked"),
+        "{alone:#}"
     );
     Ok(())
 }

@@ -158,6 +158,15 @@ pub fn examine(inputs: Inputs<'_>) -> Vec<Finding> {
     found
 }
 
+/// Runs the detector of unused indexes alone; those that another index does the work of are left to `duplicate`.
+pub fn unused(inputs: Inputs<'_>) -> Vec<Finding> {
+    let shapes = Shapes::of(inputs.catalog, inputs.folds);
+    let duplicates = duplicate::find(inputs, &shapes);
+    let mut found = unused::find(inputs, &shapes, &duplicates);
+    sort(&mut found);
+    found
+}
+
 /// Sorts findings as they are shown: advice first, then by kind, table and index.
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {

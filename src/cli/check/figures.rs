@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::nodes::{Link, Nodes};
+use super::nodes::{self, Link, Nodes};
 use super::primary::{Asked, reason_of};
 use super::target::{Ask, Found, Said};
+use crate::catalog::advise::NodeUsage;
 use crate::checks;
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::measure::{self, labels};
@@ -61,7 +62,7 @@ pub(super) fn down_because(silent: &Silence) -> Reason {
 const DEMOTED: &str = "connected; it is declared as the primary and is in recovery";
 
 /// Whether the node that replicas are declared of is a standby itself.
-fn is_demoted(asked: &Asked<'_>, node: &mut super::nodes::Node) -> bool {
+fn is_demoted(asked: &Asked<'_>, node: &mut nodes::Node) -> bool {
     let target = asked.selected.target.as_ref();
     let has_replicas = target.is_some_and(|target| !target.replicas.is_empty());
     has_replicas && node.session().is_ok_and(|session| session.in_recovery())
@@ -90,13 +91,11 @@ pub(super) fn found(asked: &Asked<'_>, ask: &Ask, nodes: &mut Nodes, round: Foun
     if let Some(sample) = &round.sample {
         all.extend(replication::figures(asked.selected, sample));
     }
-    let Some((primary, said)) = nodes
-        .servers
-        .first_mut()
-        .zip(round.servers.into_iter().next())
-    else {
+    let mut pairs = nodes.servers.iter_mut().zip(round.servers);
+    let Some((primary, said)) = pairs.next() else {
         return all;
     };
+    let others = pairs.map(|(node, said)| (node.declared.name.clone(), usage(node, said)));
     let is_local = primary.settings.is_local();
     let demoted = is_demoted(asked, primary);
     let link = primary.session().map(|_| ());
@@ -118,9 +117,19 @@ pub(super) fn found(asked: &Asked<'_>, ask: &Ask, nodes: &mut Nodes, round: Foun
             Ok(_) => (Reason::NoSample, said.late.clone()),
             Err(silent) => why(&Failed::Silent(silent)),
         };
-        all.extend(said.catalog.complete(asked, reason, &words));
+        all.extend(
+            said.catalog
+                .complete(asked, reason, &words, others.collect()),
+        );
     }
     all
+}
+
+/// How indexes are used on a replica, or why that is not known.
+fn usage(node: &mut nodes::Node, said: Said) -> Result<NodeUsage, String> {
+    node.session().map_err(|silent| silent.message.clone())?;
+    said.answers().map_err(|silent| silent.message)?;
+    said.usage.unwrap_or(Err(said.late))
 }
 
 /// Every node as `dbops pool` has it.

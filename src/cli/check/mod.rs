@@ -11,6 +11,7 @@ mod saved;
 pub(super) mod snapshot;
 mod state;
 mod target;
+mod unused;
 mod watch;
 
 use std::path::PathBuf;

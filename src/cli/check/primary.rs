@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::gather::Wanted;
+use super::unused::{self, Held, UNUSED};
+use crate::catalog::advise::NodeUsage;
 use crate::catalog::{self, Scope, Sizes, TableScope};
 use crate::changes::inputs::Inputs;
 use crate::changes::{indexes, retention, survey};
@@ -39,15 +41,17 @@ const LIVE: &[&str] = &[
 enum Family {
     Partitions,
     Indexes,
+    Unused,
     Regressions,
     Loops,
     /// Last, because where the extension is not preloaded the transaction is over.
     Statements,
 }
 
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 6] = [
     Family::Partitions,
     Family::Indexes,
+    Family::Unused,
     Family::Regressions,
     Family::Loops,
     Family::Statements,
@@ -58,17 +62,28 @@ impl Family {
     fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::Partitions => &["partition"],
-            Self::Indexes => &["index"],
+            Self::Indexes => &["index.state", "index.invalid", "index.drift"],
+            Self::Unused => &[UNUSED],
             Self::Regressions => &["query.regression"],
             Self::Loops => &["query.n_plus_one_score"],
             Self::Statements => LIVE,
         }
     }
 
-    async fn read(self, asked: &Asked<'_>, session: &mut Session) -> anyhow::Result<Gathered> {
+    async fn read(
+        self,
+        asked: &Asked<'_>,
+        session: &mut Session,
+        held: &mut Option<Held>,
+    ) -> anyhow::Result<Gathered> {
         match self {
             Self::Partitions => asked.partitions(session).await,
             Self::Indexes => asked.indexes(session).await,
+            // What it comes to is told once every node was asked.
+            Self::Unused => {
+                *held = Some(unused::held(session).await?);
+                Ok(Gathered::default())
+            }
             Self::Regressions => {
                 let rules = asked.wanted.rules;
                 let now = asked.context.now();
@@ -103,11 +118,25 @@ pub(super) struct Read {
     found: Gathered,
     /// How many of what is wanted were settled, in their order.
     settled: usize,
+    /// The indexes, where it is asked which of them nobody uses.
+    held: Option<Held>,
 }
 
 impl Read {
     /// Everything that was wanted: of what nobody came to read, why it is not known.
-    pub(super) fn complete(mut self, asked: &Asked<'_>, reason: Reason, why: &str) -> Gathered {
+    ///
+    /// `others` are the other nodes, and how indexes are used there.
+    pub(super) fn complete(
+        mut self,
+        asked: &Asked<'_>,
+        reason: Reason,
+        why: &str,
+        others: Vec<(String, Result<NodeUsage, String>)>,
+    ) -> Gathered {
+        if let Some(held) = self.held {
+            let figure = unused::figure(asked, held, others);
+            self.found.measured.push(figure);
+        }
         for family in asked.families().skip(self.settled) {
             self.found
                 .missing
@@ -131,7 +160,7 @@ pub(super) async fn catalog(
             // What was asked before still runs on the only connection.
             (Reason::NoSample, late())
         } else {
-            match timeout_at(deadline, family.read(asked, session)).await {
+            match timeout_at(deadline, family.read(asked, session, &mut read.held)).await {
                 Ok(Ok(part)) => {
                     read.found.extend(part);
                     read.settled += 1;

@@ -16,10 +16,13 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::nodes::{Link, Node, Nodes};
 use super::primary::{self, Asked};
+use super::unused::{self, UNUSED};
+use crate::catalog::advise::NodeUsage;
 use crate::checks::pool::status::Seen;
 use crate::cli::pool;
 use crate::cli::replication::probed;
 use crate::conn::Session;
+use crate::conn::failure::describe_error;
 use crate::sample::bundle::{self, Answers, Part};
 use crate::sample::pool::server::{self, Detail};
 use crate::sample::replication::follow::{Confirmed, Mark, confirmed, replayed};
@@ -130,6 +133,8 @@ pub(super) struct Said {
     after: Option<(Lsn, Instant)>,
     /// Catalog and statements.
     pub(super) catalog: primary::Read,
+    /// How indexes are used on a replica.
+    pub(super) usage: Option<Result<NodeUsage, String>>,
     /// Round trips, in seconds.
     pub(super) round_trips: Option<anyhow::Result<Vec<f64>>>,
     /// Why what is missing is.
@@ -370,6 +375,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn run(mut self, node: &mut Node, said: &mut Said) {
         let is_primary = !node.declared.replica;
+        let name = node.declared.name.clone();
         let Ok(session) = node.session() else {
             return;
         };
@@ -395,7 +401,14 @@ impl Work<'_> {
             self.follow(session, said, delay).await;
             said.quick = Some(asked_in_time(session, &parts, self.limits.answer).await);
         }
-        if !is_primary || matches!(said.quick, Some(Err(_))) {
+        if matches!(said.quick, Some(Err(_))) {
+            return;
+        }
+        if !is_primary {
+            if self.asked.wanted.has(UNUSED) {
+                let usage = unused::usage(session, &name).await;
+                said.usage = Some(usage.map_err(|error| describe_error(&error)));
+            }
             return;
         }
         let slow = health::slow_parts(self.ask.health, said.may());

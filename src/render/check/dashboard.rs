@@ -138,7 +138,12 @@ const PANELS: [Panel; 6] = [
         title: "Indexes",
         sections: &[section(
             "Indexes and tables",
-            &["index.invalid", "index.drift", "index.state"],
+            &[
+                "index.invalid",
+                "index.drift",
+                "index.unused",
+                "index.state",
+            ],
         )],
     },
 ];

@@ -1,6 +1,6 @@
 //! Files that a command makes: never over an existing one unless asked to.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
@@ -64,7 +64,14 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = std::path::PathBuf::from(beside);
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        // Else some file systems have an empty file there after a power cut.
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    let written = write();
     if written.is_err() {
         // The reason is told below; a rest that cannot be removed either is no second one.
         let _ = std::fs::remove_file(&beside);

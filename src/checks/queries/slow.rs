@@ -1,6 +1,7 @@
 //! Which statements are slow by which rule: thresholds that suit PostgreSQL, or those of the plan file.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::figures::{Figures, percentile};
@@ -68,10 +69,6 @@ pub struct Measuring<'a> {
 }
 
 impl Measuring<'_> {
-    fn wants(&self, metric: &str) -> bool {
-        self.metrics.iter().any(|rule| rule.metric == metric)
-    }
-
     /// The smallest time that a rule on the percentile names, in milliseconds.
     fn least_p95_ms(&self) -> f64 {
         let of = |rule: &Rule| {
@@ -99,12 +96,14 @@ pub fn query_metrics<'a, F: 'a>(
     labels: impl Fn(&Statement<F>) -> Labels,
 ) -> Vec<Measured> {
     let least_p95_ms = measuring.least_p95_ms();
+    let rules = measuring.metrics.iter();
+    let wanted: HashSet<&str> = rules.map(|rule| rule.metric.as_str()).collect();
     let mut found = Vec::new();
     for (statement, figures) in statements {
         let labels = Arc::new(labels(statement));
         let basis: Arc<str> = format!("{:.0} calls", figures.calls).into();
         let mut push = |metric: &'static str, reading: Reading| {
-            if measuring.wants(metric) {
+            if wanted.contains(metric) {
                 found.push(Measured {
                     metric,
                     labels: Arc::clone(&labels),

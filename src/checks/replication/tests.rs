@@ -559,6 +559,36 @@ fn a_cascade_is_compared_with_the_primary_and_stands_below_its_upstream() {
 }
 
 #[test]
+fn reports_in_a_cascade_are_as_old_as_the_clocks_of_both_ends_say() {
+    let ages = |middle: f64, end: f64, by_middle: f64| {
+        let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+        if let Ok(facts) = &mut sample.nodes[1].facts {
+            facts.clock_offset = Some((middle, 0.001));
+            facts.senders.push(Sender {
+                reply_age_s: Some(by_middle),
+                ..sender("olap", END - 10)
+            });
+        }
+        let mut olap = facts(true, END - 10);
+        olap.clock_offset = Some((end, 0.001));
+        sample.nodes.push(node("olap", Ok(olap)));
+        let olap = tree(&sample).nodes.pop().unwrap();
+        (olap.reply_age_s.value().copied().unwrap(), olap.state)
+    };
+    // The clock in the middle is a minute ahead, by which a fresh report is a minute old.
+    let streams = Known::Value(State::Streaming);
+    assert_eq!(ages(60.0, 0.0, 61.0), (1.0, streams));
+    // Both are: nothing is to be corrected.
+    assert_eq!(ages(60.0, 60.0, 1.0), (1.0, streams));
+    // One that is behind makes an old report look fresh.
+    let (age, state) = ages(-300.0, 0.0, 1.0);
+    assert!(
+        age > 300.0 && state == Known::Value(State::Frozen),
+        "{age} {state:?}"
+    );
+}
+
+#[test]
 fn base_backups_and_receivers_of_decoded_changes_are_no_replicas() {
     let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
     if let Ok(facts) = &mut sample.nodes[0].facts {

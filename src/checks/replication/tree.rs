@@ -143,6 +143,16 @@ impl<'a> Builder<'a> {
         found.filter(|found| *found != at)
     }
 
+    /// How far the clock of a node is ahead of that of its upstream, in seconds: who receives its reports tells their age
+    /// by a clock of its own.
+    fn ahead_of_upstream(&self, at: usize) -> Option<f64> {
+        let offset = |at: usize| {
+            let facts = self.sample.nodes.get(at)?.facts.as_ref().ok()?;
+            facts.clock_offset.map(|(offset, _)| offset)
+        };
+        Some(offset(at)? - offset(self.upstream(at)?)?)
+    }
+
     fn is_replica(&self, node: &NodeSample) -> bool {
         is_primary(node).map_or(node.declared.replica, |primary| !primary)
     }
@@ -205,10 +215,7 @@ impl<'a> Builder<'a> {
         let name = &node.declared.name;
         let followed = (self.sample.probe.as_ref()).and_then(|probe| probe.replayed.get(name));
         let interval_s = facts.map_or(10.0, |facts| facts.node.status_interval_s as f64);
-        let offset_s = facts
-            .ok()
-            .and_then(|facts| facts.clock_offset)
-            .map(|(offset, _)| offset);
+        let offset_s = self.ahead_of_upstream(at);
         let state = if !self.is_replica(node) && facts.is_err() {
             Known::Unknown(facts.err().map_or(Reason::NotConnected, state::reason))
         } else {
@@ -223,7 +230,7 @@ impl<'a> Builder<'a> {
             })
         };
         let facts = facts.ok();
-        let mut out = self.by_upstream(sender, facts);
+        let mut out = self.by_upstream(sender, facts, offset_s);
         out.name.clone_from(name);
         out.path = self.path(at);
         out.declared = true;
@@ -300,7 +307,12 @@ impl<'a> Builder<'a> {
     }
 
     /// What an upstream shows; where the replica itself answered, its own positions count.
-    fn by_upstream(&self, sender: Option<&Sender>, facts: Option<&Facts>) -> Node {
+    fn by_upstream(
+        &self,
+        sender: Option<&Sender>,
+        facts: Option<&Facts>,
+        offset_s: Option<f64>,
+    ) -> Node {
         let mut out = Node::blank();
         let unseen = match sender {
             Some(sender) if sender.state.is_none() => Reason::NoPrivilege,
@@ -331,9 +343,8 @@ impl<'a> Builder<'a> {
             replay: gap(replay, cut, unseen),
         };
         out.sync = Known::from_option(sender.and_then(|sender| sender.sync_state.clone()), unseen);
-        let offset = facts.and_then(|facts| facts.clock_offset);
         out.reply_age_s = Known::from_option(sender.and_then(|sender| sender.reply_age_s), unseen)
-            .map(|age| (age + offset.map_or(0.0, |(offset, _)| offset)).max(0.0));
+            .map(|age| (age + offset_s.unwrap_or_default()).max(0.0));
         out.slot = sender.and_then(|sender| sender.slot_name.clone());
         out
     }
@@ -400,7 +411,7 @@ impl<'a> Builder<'a> {
             names.insert(name.clone());
             name
         };
-        let mut out = self.by_upstream(Some(sender), None);
+        let mut out = self.by_upstream(Some(sender), None, None);
         out.path = self.path(one.upstream);
         out.path.push(name.clone());
         out.name = name;

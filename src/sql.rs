@@ -378,7 +378,7 @@ pub static INVALID_INDEXES: Query = Query {
 };
 
 /// Every query, for the tests that prepare them on each supported major.
-pub static ALL: [&Query; 58] = [
+pub static ALL: [&Query; 59] = [
     &advise::FOREIGN_KEYS,
     &advise::HOLDERS,
     &advise::SERVER,
@@ -422,6 +422,7 @@ pub static ALL: [&Query; 58] = [
     &pool::SERVER,
     &pool::SESSIONS,
     &READINESS,
+    &replication::CHECKPOINT,
     &replication::CONFLICTS,
     &replication::HOLDERS,
     &replication::LOOK,

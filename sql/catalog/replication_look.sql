@@ -1,4 +1,4 @@
--- A first look at a server: how far it is, what its clock says, whether it replays, and which folders the role may list.
+-- A first look at a server: how far it is, what its clock says, whether it replays, and what the role may read.
 select
     extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8 as clock,
     pg_catalog.pg_is_in_recovery() as in_recovery,
@@ -22,6 +22,7 @@ select
     )::pg_catalog.int8 as apply_delay_ms,
     c.system_identifier::pg_catalog.text as system_identifier,
     pg_catalog.has_function_privilege('pg_catalog.pg_ls_waldir()', 'execute') as may_list_wal,
-    pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'execute') as may_list_archive
+    pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'execute') as may_list_archive,
+    pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute') as may_read_checkpoint
 from pg_catalog.pg_control_system() as c
 order by 1;

@@ -295,7 +295,7 @@ pub const METRICS: &[Metric] = &[
         Time,
         Below,
         SLOT,
-        "time until a slot loses WAL that it needs, at the rate of now",
+        "time until a slot loses WAL that it needs, at the rate since the last checkpoint",
     ),
     new(
         "slot.inactive_age",

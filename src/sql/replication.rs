@@ -22,6 +22,7 @@ pub static LOOK: Query = Query {
         ("system_identifier", Type::TEXT),
         ("may_list_wal", Type::BOOL),
         ("may_list_archive", Type::BOOL),
+        ("may_read_checkpoint", Type::BOOL),
     ],
 };
 
@@ -66,6 +67,18 @@ pub static NODE: Query = Query {
         ("slot_keep_mb", Type::INT8),
         ("sync_waiting", Type::INT8),
         ("sync_waiting_s", Type::FLOAT8),
+    ],
+};
+
+/// What a primary has written since its last checkpoint.
+pub static CHECKPOINT: Query = Query {
+    name: "replication_checkpoint",
+    variants: &[(13, catalog_query!("replication_checkpoint.sql"))],
+    params: &[],
+    columns: &[
+        ("bytes", Type::INT8),
+        ("checkpoint_age", Type::FLOAT8),
+        ("start_age", Type::FLOAT8),
     ],
 };
 

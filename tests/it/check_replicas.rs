@@ -14,6 +14,7 @@ tests!(
     replicas_are_read_though_the_probe_fails_and_the_primary_is_busy,
     a_primary_in_recovery_is_told,
     an_index_is_unused_when_no_node_scans_it,
+    the_rate_of_wal_is_that_since_the_last_checkpoint,
 );
 
 /// Findings of one rule.
@@ -295,6 +296,69 @@ async fn an_index_is_unused_when_no_node_scans_it(ctx: &Ctx) -> Result<()> {
                 .to_string()
                 .contains("olap could not be asked"),
         "{alone:#}"
+    );
+    Ok(())
+}
+
+async fn the_rate_of_wal_is_that_since_the_last_checkpoint(ctx: &Ctx) -> Result<()> {
+    let primary = ctx
+        .private_cluster()?
+        .config("max_slot_wal_keep_size", "64MB")
+        .start()
+        .await?;
+    let admin = primary.connect("postgres").await?;
+    admin
+        .batch_execute(
+            "create role watcher login in role pg_monitor; \
+             select pg_create_physical_replication_slot('far', true)",
+        )
+        .await?;
+    // Checkpoints are told by the second: of one that follows the start at once the start is what counts.
+    admin.batch_execute("select pg_sleep(2)").await?;
+    admin.batch_execute("checkpoint").await?;
+    let url = primary
+        .url()
+        .replacen("postgres://postgres@", "postgres://watcher@", 1);
+    ctx.plan(&format!(
+        "targets: {{ main: {{ primary: {{ url: \"{url}\" }} }} }}\n\
+         rules: [{{ id: loss, metric: slot.time_to_loss, warn: \"< 1s\" }}]"
+    ))?;
+    let loss = async || {
+        let args = ["check", "-o", "json", "--no-probe"];
+        let report = ctx.dbops().args(args).run().await?.exits_with(0)?.json()?;
+        let found = findings(&report, "loss");
+        ensure!(found.len() == 1, "{report:#}");
+        anyhow::Ok(found[0].clone())
+    };
+    let basis = |found: &Value| found["basis"].as_str().unwrap_or_default().to_owned();
+    let fresh = loss().await?;
+    ensure!(basis(&fresh).ends_with(" of WAL in 1 s"), "{fresh:#}");
+
+    admin
+        .batch_execute("create table t as select repeat('x', 900) from generate_series(1, 5000)")
+        .await?;
+    let age = "select extract(epoch from clock_timestamp() - checkpoint_time)::float8, \
+               pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::float8 from pg_control_checkpoint()";
+    eventually("the checkpoint is ten seconds old", async || {
+        let row = admin.query_one(age, &[]).await?;
+        Ok(row.get::<_, f64>(0) > 10.5)
+    })
+    .await?;
+    let row = admin.query_one(age, &[]).await?;
+    let (seconds, bytes): (f64, f64) = (row.get(0), row.get(1));
+    let found = loss().await?;
+    ensure!(
+        basis(&found).ends_with("since the last checkpoint began"),
+        "{found:#}"
+    );
+    let left = found["value"].as_f64().context("no figure")?;
+    let safe = "select safe_wal_size::float8 from pg_replication_slots";
+    let safe: f64 = admin.query_one(safe, &[]).await?.get(0);
+    let expected = safe / (bytes / seconds);
+    // The stretch went on between the two questions.
+    ensure!(
+        left > expected * 0.8 && left < expected * 2.0,
+        "{expected}: {found:#}"
     );
     Ok(())
 }

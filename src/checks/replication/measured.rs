@@ -7,6 +7,7 @@ use super::tree::{Node, Tree};
 use crate::checks::judge::{Labels, Measured, Reading};
 use crate::checks::known::Known;
 use crate::checks::reason::Reason;
+use crate::sample::replication::rate::{Since, WalRate};
 
 /// Returns the figures of a tree: `replica.visible_lag` (seconds), `replica.byte_lag`, `replica.state` (a word),
 /// `slot.retained_bytes`, `slot.time_to_loss` (seconds; none where slots are not limited), `slot.wal_status` (a word).
@@ -95,8 +96,15 @@ fn of_node(target: &str, node: &Node, stand_in: bool, all: &mut Vec<Measured>) {
             None,
         );
         if slot.limited {
-            let left = value(slot.time_to_loss_s);
-            add("slot.time_to_loss", &labels, left, "rate of WAL now", None);
+            let basis = slot.wal_rate.map(pace).unwrap_or_default();
+            let left = match slot.wal_rate {
+                // Where nothing is written nothing is lost.
+                Some(rate) if rate.bytes == 0 && slot.safe_bytes.value().is_some() => {
+                    Reading::Value(f64::INFINITY)
+                }
+                _ => value(slot.time_to_loss_s),
+            };
+            add("slot.time_to_loss", &labels, left, &basis, None);
         }
         let unused = if slot.active {
             Known::Value(0.0)
@@ -145,4 +153,17 @@ fn between(known: Known<(f64, f64)>) -> Reading {
         Known::Value((low, _)) => Reading::Value(low),
         Known::Unknown(reason) => Reading::unknown(reason, reason.fix()),
     }
+}
+/// How fast WAL is written, and over which stretch that was seen.
+fn pace(rate: WalRate) -> String {
+    let since = match rate.since {
+        Since::Checkpoint => " since the last checkpoint began",
+        Since::Start => " since the server was started",
+        Since::Look => "",
+    };
+    format!(
+        "{:.0} kB/s of WAL in {:.0} s{since}",
+        rate.per_s() / 1_000.0,
+        rate.seconds
+    )
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::checks::known::Known;
 use crate::checks::reason::Reason;
 use crate::sample::replication::model::{Facts, Slot};
+use crate::sample::replication::rate::WalRate;
 
 /// A slot that could lose what it keeps within this many seconds of WAL, or two segments, is low.
 const LOW_S: f64 = 60.0;
@@ -67,6 +68,9 @@ pub struct SlotView {
     pub safe_bytes: Known<i64>,
     /// Seconds until then at the rate at which WAL is written now.
     pub time_to_loss_s: Known<f64>,
+    /// How fast WAL is written; `None`: not measured.
+    #[serde(skip)]
+    pub wal_rate: Option<WalRate>,
     /// Seconds since it was used last; what counts as that differs between 17 and 18 once it is invalidated.
     pub inactive_s: Known<f64>,
     /// Why it was invalidated.
@@ -81,8 +85,8 @@ pub struct SlotView {
     pub synced: Known<bool>,
 }
 
-/// Returns the slots of a node; `wal_rate` in bytes per second.
-pub fn slots(facts: &Facts, wal_rate: Option<f64>) -> Vec<SlotView> {
+/// Returns the slots of a node, with how fast its cluster writes WAL.
+pub fn slots(facts: &Facts, wal_rate: Option<WalRate>) -> Vec<SlotView> {
     facts
         .slots
         .iter()
@@ -90,7 +94,7 @@ pub fn slots(facts: &Facts, wal_rate: Option<f64>) -> Vec<SlotView> {
         .collect()
 }
 
-fn view(slot: &Slot, facts: &Facts, wal_rate: Option<f64>) -> SlotView {
+fn view(slot: &Slot, facts: &Facts, wal_rate: Option<WalRate>) -> SlotView {
     let lost = is_lost(slot);
     let limited = facts.node.slot_keep_mb >= 0;
     let end = facts.position.end();
@@ -123,11 +127,12 @@ fn view(slot: &Slot, facts: &Facts, wal_rate: Option<f64>) -> SlotView {
         safe_bytes,
         time_to_loss_s: match (safe_bytes, wal_rate) {
             (Known::Unknown(reason), _) => Known::Unknown(reason),
-            (Known::Value(safe), Some(rate)) if rate > 0.0 => {
-                Known::Value(safe.max(0) as f64 / rate)
+            (Known::Value(safe), Some(rate)) if rate.bytes > 0 => {
+                Known::Value(safe.max(0) as f64 / rate.per_s())
             }
             _ => Known::Unknown(Reason::NoSample),
         },
+        wal_rate,
         inactive_s: Known::from_option(
             slot.inactive_s,
             if facts.node.version_num >= 170_000 {
@@ -150,14 +155,14 @@ fn is_lost(slot: &Slot) -> bool {
         || slot.conflicting == Some(true)
 }
 
-fn state(slot: &Slot, lost: bool, segment_bytes: i64, wal_rate: Option<f64>) -> SlotState {
+fn state(slot: &Slot, lost: bool, segment_bytes: i64, wal_rate: Option<WalRate>) -> SlotState {
     if lost {
         return SlotState::Lost;
     }
     if slot.wal_status.as_deref() == Some("unreserved") {
         return SlotState::Unreserved;
     }
-    let a_minute = wal_rate.map_or(0.0, |rate| rate * LOW_S);
+    let a_minute = wal_rate.map_or(0.0, |rate| rate.per_s() * LOW_S);
     let low = (2 * segment_bytes) as f64;
     if slot
         .safe_bytes

@@ -15,6 +15,7 @@ use crate::sample::replication::model::{
     Conflicts, Cut, Declared, Facts, NodeRow, NodeSample, Position, Probe, Receiver, Sample,
     Sender, Silence, SilenceKind, Slot, Subscription,
 };
+use crate::sample::replication::rate::{Since, WalRate};
 
 const END: u64 = 0x1_0001_0000;
 
@@ -404,6 +405,41 @@ fn what_does_not_exist_is_not_asked_to_be_measured_again() {
     assert_eq!(top.pause, Known::Unknown(Reason::NotApplicable));
     let slot = &top.slots.value().unwrap()[0];
     assert_eq!(slot.time_to_loss_s, Known::Unknown(Reason::NoLimit));
+}
+
+#[test]
+fn time_to_loss_says_by_which_rate_and_has_no_end_where_nothing_is_written() {
+    let told = |bytes: u64, since: Since| {
+        let mut sample = pair(Ok(facts(true, END)), Some(sender("menu", END)));
+        sample.wal_rate = Some(WalRate {
+            bytes,
+            seconds: 200.0,
+            since,
+        });
+        if let Ok(facts) = &mut sample.nodes[0].facts {
+            facts.node.slot_keep_mb = 64;
+            facts.slots.push(Slot {
+                restart: Some(Lsn(END)),
+                wal_status: Some("reserved".to_owned()),
+                safe_bytes: Some(60_000_000),
+                ..Slot::default()
+            });
+        }
+        let all = super::measured("main", &tree(&sample)).into_iter();
+        let mut found = all.filter(|one| one.metric == "slot.time_to_loss");
+        let found = found.next().unwrap();
+        (found.reading, found.basis.to_string())
+    };
+    assert_eq!(
+        told(20_000_000, Since::Checkpoint),
+        (
+            Reading::Value(600.0),
+            "100 kB/s of WAL in 200 s since the last checkpoint began".to_owned()
+        )
+    );
+    let (reading, basis) = told(0, Since::Start);
+    assert_eq!(reading, Reading::Value(f64::INFINITY));
+    assert!(basis.ends_with("since the server was started"), "{basis}");
 }
 
 #[test]

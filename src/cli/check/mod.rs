@@ -3,6 +3,7 @@
 mod figures;
 mod gather;
 pub(super) mod lanes;
+mod limits;
 mod nodes;
 mod primary;
 pub(super) mod rounds;

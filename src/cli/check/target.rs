@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::limits::Limits;
 use super::nodes::{Link, Node, Nodes};
 use super::primary::{self, Asked};
 use super::unused::{self, UNUSED};
@@ -30,6 +31,7 @@ use crate::sample::replication::lsn::Lsn;
 use crate::sample::replication::model::{
     Cut, Facts, Followed, Probe, Sample, Silence, SilenceKind, only_writer,
 };
+use crate::sample::replication::rate::WalRate;
 use crate::sample::replication::read::{self, Look, assembled, look, refused, unanswered};
 use crate::sample::{health, vitals};
 
@@ -84,36 +86,6 @@ impl Ask {
             }));
         }
         parts
-    }
-}
-
-/// How long things may take.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    deadline: Instant,
-    primary_connects: Duration,
-    replica_connects: Duration,
-    /// Each look and each reading.
-    answer: Duration,
-    /// The wait for the probe, beside the delay that a replica is set to keep.
-    patience: Duration,
-    /// A replica that is set to keep a longer one is not waited for.
-    longest_delay: Duration,
-    most: Duration,
-}
-
-impl Limits {
-    /// Connecting, looking, waiting and reading follow each other and must end within what there is.
-    fn within(most: Duration) -> Self {
-        Self {
-            deadline: Instant::now() + most,
-            primary_connects: most / 3,
-            replica_connects: (most / 8).min(Duration::from_secs(2)),
-            answer: (most / 8).max(Duration::from_secs(1)).min(most / 3),
-            patience: (most / 4).min(Duration::from_secs(3)),
-            longest_delay: most / 4,
-            most,
-        }
     }
 }
 
@@ -393,7 +365,11 @@ impl Work<'_> {
             Some(Ok(look)) => look.apply_delay,
             _ => Duration::ZERO,
         };
-        let parts = self.ask.parts(is_primary);
+        let mut parts = self.ask.parts(is_primary);
+        let may = |look: &Look| look.may_read_checkpoint;
+        if self.ask.rate && self.is_writer && matches!(&said.look, Some(Ok(look)) if may(look)) {
+            parts.push(read::rate_part());
+        }
         if delay > SHORT_DELAY {
             said.quick = Some(asked_in_time(session, &parts, self.limits.answer).await);
             self.follow(session, said, delay).await;
@@ -483,7 +459,7 @@ async fn asked_in_time(
 }
 
 /// Looks at the primary once more, where it is needed: for receivers that had not confirmed the probe, and for the rate of
-/// its WAL, which is returned in bytes per second.
+/// its WAL, which is returned.
 async fn last_look(
     ask: &Ask,
     servers: &mut [Node],
@@ -491,7 +467,7 @@ async fn last_look(
     writer: Option<usize>,
     begun: Instant,
     limits: Limits,
-) -> Option<f64> {
+) -> Option<WalRate> {
     let at = writer?;
     let (session, said) = (servers.get_mut(at)?.session().ok()?, all.get_mut(at)?);
     let facts = facts(said, session.server_version_num()).ok();
@@ -500,7 +476,9 @@ async fn last_look(
         _ => None,
     };
     // Slots that may keep all they want lose nothing.
-    let rated = ask.rate && facts.as_ref().is_some_and(|one| one.node.slot_keep_mb >= 0);
+    let wanted = ask.rate && facts.as_ref().is_some_and(|one| one.node.slot_keep_mb >= 0);
+    let known = said.answers().ok().and_then(read::rate);
+    let rated = wanted && known.is_none();
     if rated {
         sleep_until((begun + RATE_OVER).min(limits.deadline)).await;
     }
@@ -529,15 +507,15 @@ async fn last_look(
     }
     let seconds = begun.elapsed().as_secs_f64();
     let written = before.zip(end).filter(|_| rated);
-    #[expect(clippy::cast_precision_loss, reason = "bytes of WAL in a second")]
-    written.map(|(before, end)| before.behind(end) as f64 / seconds)
+    let sampled = written.and_then(|(before, end)| WalRate::between(before, end, seconds));
+    known.filter(|_| wanted).or(sampled)
 }
 
 /// Puts the tree together.
 fn sampled(
     servers: &mut [Node],
     all: &mut [Said],
-    rate: Option<f64>,
+    rate: Option<WalRate>,
     passive: Option<String>,
     begun: Instant,
 ) -> Sample {

@@ -14,6 +14,7 @@ use crate::conn::{Session, Settings};
 use crate::failure::Failure;
 use crate::sample::replication::follow::{Confirmed, Mark, confirmed, replayed};
 use crate::sample::replication::model::{Declared, Facts, Followed, Probe, Sample};
+use crate::sample::replication::rate::WalRate;
 use crate::sample::replication::read::{Linked, connect_all, primary_end, primary_mut, read};
 
 /// Longest wait for the primary to commit the probe; the server itself gives up after 2 s.
@@ -136,9 +137,8 @@ pub(super) async fn gather_with_rate(
     let after = primary_end(&linked, limit).await;
     let seconds = started.elapsed().as_secs_f64();
     let mut sample = read(&mut linked, limit).await;
-    sample.wal_rate = before
-        .zip(after)
-        .map(|(before, after)| before.behind(after) as f64 / seconds);
+    let both = before.zip(after);
+    sample.wal_rate = both.and_then(|(before, after)| WalRate::between(before, after, seconds));
     sample
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lsn::Lsn;
+use super::rate::WalRate;
 
 /// What a plan file, or the connection options, say of a node.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -380,8 +381,8 @@ pub struct Sample {
     pub nodes: Vec<NodeSample>,
     /// The primary's position around the others'; `None`: no primary answered.
     pub cut: Option<Cut>,
-    /// WAL that the primary writes, in bytes per second; `None`: not measured.
-    pub wal_rate: Option<f64>,
+    /// WAL that the primary writes; `None`: not measured.
+    pub wal_rate: Option<WalRate>,
     /// The probe; `None`: there was none.
     pub probe: Option<Probe>,
     /// Why there was none.

@@ -11,6 +11,7 @@ use super::lsn::Lsn;
 use super::model::{
     Cut, Declared, Facts, NodeSample, Position, Sample, Sender, Silence, SilenceKind,
 };
+use super::rate::{WalRate, since_checkpoint};
 use super::rows;
 use crate::conn::failure::{describe_error, server_error_in};
 use crate::conn::{Purpose, Session, Settings, connect};
@@ -206,6 +207,8 @@ pub struct Look {
     pub may_list_wal: bool,
     /// Whether the role may list those that wait to be archived.
     pub may_list_archive: bool,
+    /// Whether the role may read what the last checkpoint was.
+    pub may_read_checkpoint: bool,
 }
 
 /// Takes a first look at a server.
@@ -236,6 +239,7 @@ pub async fn look(session: &Session, limit: Duration) -> Result<Look, Silence> {
             system_identifier: get(row, "system_identifier")?,
             may_list_wal: get(row, "may_list_wal")?,
             may_list_archive: get(row, "may_list_archive")?,
+            may_read_checkpoint: get(row, "may_read_checkpoint")?,
         })
     };
     match tokio::time::timeout(limit, looking).await {
@@ -316,6 +320,18 @@ pub fn taken(answers: &Answers, version_num: i32) -> Result<Facts> {
         .unwrap_or_default(),
         holders: answers.rows(&queries::HOLDERS, rows::holder)?,
     })
+}
+
+/// What is read of a primary for the rate of its WAL. It stands alone: a role may be refused it, and all else is still
+/// to be told.
+pub fn rate_part() -> Part {
+    Part::of(&queries::CHECKPOINT)
+}
+
+/// Takes the rate that [`rate_part`] brought; `None`: there is none, or none yet.
+pub fn rate(answers: &Answers) -> Option<WalRate> {
+    let rows = answers.rows(&queries::CHECKPOINT, rows::checkpoint).ok()?;
+    since_checkpoint(rows.first()?)
 }
 
 async fn facts(session: &mut Session) -> Result<Facts> {

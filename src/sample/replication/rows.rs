@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::lsn::Lsn;
 use super::model::{Conflicts, Holder, NodeRow, Receiver, Sender, Slot, Subscription};
+use super::rate::Checkpoint;
 use crate::sample::bundle::Fields;
 
 fn lsn(row: &Fields, column: &str) -> Result<Option<Lsn>> {
@@ -129,6 +130,14 @@ pub(super) fn holder(row: &Fields) -> Result<Holder> {
         pid: row.get("pid")?,
         xids: row.get("xids")?,
         seconds: row.get("seconds")?,
+    })
+}
+
+pub(super) fn checkpoint(row: &Fields) -> Result<Checkpoint> {
+    Ok(Checkpoint {
+        bytes: row.get("bytes")?,
+        age_s: row.get("checkpoint_age")?,
+        start_age_s: row.get("start_age")?,
     })
 }
 

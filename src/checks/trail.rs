@@ -9,7 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Labels, Reading};
-use super::verdict::{key, target_of};
+use super::verdict::{Finding, key, target_of};
+use crate::plan_file::Millis;
 use crate::plan_file::metric::{Measure, Metric};
 
 /// Nothing older is kept.
@@ -39,13 +40,50 @@ pub struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point(pub i64, pub i64, pub Option<(f64, f64)>);
 
+/// What is known of a thing: a metric, and where it is made of several looks, those of how long. Rules on the same metric
+/// can differ in that.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The stretch of time that a figure is made of; `None`: of one look.
+    pub window: Option<Millis>,
+}
+
+impl Kind {
+    /// That of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            metric: finding.metric,
+            window: finding.window,
+        }
+    }
+
+    fn key(self, labels: &Labels) -> String {
+        match self.window {
+            Some(window) => key(&format!("{} in {window}", self.metric.name), labels),
+            None => key(self.metric.name, labels),
+        }
+    }
+}
+
+impl From<&'static Metric> for Kind {
+    /// That of one look.
+    fn from(metric: &'static Metric) -> Self {
+        Self {
+            metric,
+            window: None,
+        }
+    }
+}
+
 impl Trail {
     /// Takes note of a look at one or more targets; of things of theirs that it does not speak of, that they were not
     /// measured. Other targets are looked at at times of their own.
     pub fn note<'a>(
         &mut self,
         now: DateTime<Utc>,
-        figures: impl IntoIterator<Item = (&'static Metric, &'a Labels, &'a Reading)>,
+        figures: impl IntoIterator<Item = (impl Into<Kind>, &'a Labels, &'a Reading)>,
     ) {
         let at = now.timestamp();
         let last = self.lines.values().filter_map(|line| line.points.last());
@@ -63,14 +101,16 @@ impl Trail {
             .collect();
         let room = self.room_for(&targets);
         let mut told = BTreeSet::new();
-        for (metric, labels, reading) in figures {
+        for (kind, labels, reading) in figures {
             if told.len() >= room {
                 break;
             }
+            let kind = kind.into();
+            let metric = kind.metric;
             if metric.is_of_statements() || metric.measure == Measure::State {
                 continue;
             }
-            let key = key(metric.name, labels);
+            let key = kind.key(labels);
             let range = range(reading);
             // A thing of which nothing was ever known has no chart.
             if told.contains(&key) || (range.is_none() && !self.lines.contains_key(&key)) {
@@ -92,8 +132,8 @@ impl Trail {
     }
 
     /// What is known of a thing.
-    pub fn of(&self, metric: &Metric, labels: &Labels) -> Option<&Line> {
-        self.lines.get(&key(metric.name, labels))
+    pub fn of(&self, kind: impl Into<Kind>, labels: &Labels) -> Option<&Line> {
+        self.lines.get(&kind.into().key(labels))
     }
 
     /// How many things there are.

@@ -36,7 +36,7 @@ pub struct CalendarSpan {
 }
 
 /// A length of clock time in milliseconds, written `100ms`, `60s`, `2m`, `1h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u64);
 
 impl Serialize for CalendarSpan {

@@ -29,6 +29,7 @@ pub use self::stages::{
 };
 use super::judge::{Labels, Measured, Reading, fits, passes};
 use super::reason::Reason;
+use super::trail::Kind;
 use crate::plan_file::metric::{Metric, metric};
 use crate::plan_file::rule::{Defaults, Level, OnUnknown, Override, Rule, Samples, Threshold};
 use crate::plan_file::{Attestation, Millis, Mute, Origin, PlanFile, Stages};
@@ -86,6 +87,8 @@ pub struct Finding {
     pub metric: &'static Metric,
     /// What was measured.
     pub labels: Arc<Labels>,
+    /// The stretch of time that its figure is made of; `None`: of one look.
+    pub window: Option<Millis>,
     /// What the rule says.
     pub status: Status,
     /// The figure, in the metric's base unit.
@@ -271,9 +274,10 @@ pub fn verdict(
     memory.forget(now, policy.defaults);
     verdict.sort();
     let judged = verdict.findings.iter();
-    let judged = judged.map(|one| (one.metric, &*one.labels, &one.reading));
+    let judged = judged.map(|one| (Kind::of(one), &*one.labels, &one.reading));
     let rest = gathered.measured.iter();
-    let rest = rest.filter_map(|one| Some((metric(one.metric)?, &*one.labels, &one.reading)));
+    let rest =
+        rest.filter_map(|one| Some((metric(one.metric)?.into(), &*one.labels, &one.reading)));
     memory.trail.note(now, judged.chain(rest));
     verdict
 }
@@ -448,6 +452,8 @@ impl Holding<'_> {
             origin: self.rule.origin.clone(),
             metric: self.metric,
             labels,
+            window: (self.metric.over())
+                .map(|_| self.rule.window.unwrap_or(self.metric.usual_window())),
             status,
             reading: Reading::unknown(Reason::NoSample, ""),
             basis: "".into(),

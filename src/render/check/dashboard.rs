@@ -1,6 +1,6 @@
 //! The page of `dbops serve`: findings first, then every figure by what it is of, with its last hours.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use super::chart::chart;
 use super::html::{bar, escape, findings, head, stage_advice};
 use super::{Report, figure_of, ground_of, idle, limits, one_line, subject, sums};
 use crate::checks::judge::{Labels, Measured, Reading};
+use crate::checks::trail::Kind;
 use crate::checks::verdict::{Doubt, Finding, Gathered, Limits, Status};
+use crate::plan_file::Millis;
 use crate::plan_file::metric::{Metric, Worse, metric};
 
 /// Figures of one kind of thing: a row for each thing, a column for each metric.
@@ -177,6 +179,7 @@ const MOST_REST: usize = 200;
 /// One figure, and what rules say of it.
 struct Cell<'a> {
     labels: &'a Labels,
+    window: Option<Millis>,
     reading: &'a Reading,
     basis: &'a str,
     doubt: Option<&'a Doubt>,
@@ -190,6 +193,7 @@ impl<'a> Cell<'a> {
     fn judged(one: &'a Finding) -> Self {
         Self {
             labels: &one.labels,
+            window: one.window,
             reading: &one.reading,
             basis: &one.basis,
             doubt: one.doubt.as_ref(),
@@ -202,6 +206,7 @@ impl<'a> Cell<'a> {
     fn bare(one: &'a Measured) -> Self {
         Self {
             labels: &one.labels,
+            window: None,
             reading: &one.reading,
             basis: &one.basis,
             doubt: None,
@@ -240,28 +245,24 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// The figures by metric, each thing once.
+/// The figures by metric, each thing once for each stretch of time that rules want it of.
 type Cells<'a> = HashMap<&'static str, Vec<Cell<'a>>>;
 
 fn cells<'a>(report: &'a Report, gathered: &'a Gathered) -> Cells<'a> {
     let mut all: Cells<'a> = HashMap::new();
-    let mut places: HashMap<(&'static str, &'a Labels), usize> = HashMap::new();
+    let mut seen: HashSet<(&'static str, Option<Millis>, &'a Labels)> = HashSet::new();
     // The worst comes first.
     for finding in &report.verdict.findings {
         let of_metric = all.entry(finding.metric.name).or_default();
-        let place = places.entry((finding.metric.name, &finding.labels));
-        place.or_insert_with(|| {
+        if seen.insert((finding.metric.name, finding.window, &finding.labels)) {
             of_metric.push(Cell::judged(finding));
-            of_metric.len()
-        });
+        }
     }
     for one in &gathered.measured {
         let of_metric = all.entry(one.metric).or_default();
-        let place = places.entry((one.metric, &one.labels));
-        place.or_insert_with(|| {
+        if seen.insert((one.metric, None, &one.labels)) {
             of_metric.push(Cell::bare(one));
-            of_metric.len()
-        });
+        }
     }
     all
 }
@@ -346,14 +347,9 @@ fn panel(out: &mut String, panel: &Panel, cells: &Cells<'_>, report: &Report, ga
     );
     let before = out.len();
     for section in panel.sections {
-        let metrics: Vec<&'static Metric> = section
-            .metrics
-            .iter()
-            .filter(|name| cells.contains_key(**name))
-            .filter_map(|name| metric(name))
-            .collect();
-        if !metrics.is_empty() {
-            table(out, section.title, &metrics, cells, report);
+        let columns = columns(section, cells);
+        if !columns.is_empty() {
+            table(out, section.title, &columns, cells, report);
         }
     }
     let mut told = Vec::new();
@@ -381,7 +377,18 @@ fn panel(out: &mut String, panel: &Panel, cells: &Cells<'_>, report: &Report, ga
     out.push_str("</section>\n");
 }
 
-/// A row of a section: a thing and its figures, by the place of their metric.
+/// What the columns of a section hold: metrics, and of those that are made of several looks, each of how long.
+fn columns(section: &Section, cells: &Cells<'_>) -> Vec<Kind> {
+    let mut all = Vec::new();
+    for metric in section.metrics.iter().filter_map(|name| metric(name)) {
+        let of_metric = cells.get(metric.name).into_iter().flatten();
+        let windows: BTreeSet<Option<Millis>> = of_metric.map(|cell| cell.window).collect();
+        all.extend(windows.into_iter().map(|window| Kind { metric, window }));
+    }
+    all
+}
+
+/// A row of a section: a thing and its figures, by the place of their column.
 #[derive(Default)]
 struct Row<'a> {
     cells: BTreeMap<usize, &'a Cell<'a>>,
@@ -389,10 +396,10 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// How far up it stands: what is broken, then what is worst by its first metric.
-    fn rank(&self, metrics: &[&'static Metric]) -> (Status, f64) {
+    fn rank(&self, columns: &[Kind]) -> (Status, f64) {
         let worst = self.cells.values().map(|cell| cell.open()).max();
         let first = self.cells.iter().next();
-        let first = first.and_then(|(at, cell)| Some(cell.badness(metrics.get(*at)?)));
+        let first = first.and_then(|(at, cell)| Some(cell.badness(columns.get(*at)?.metric)));
         (
             worst.unwrap_or(Status::Ok),
             first.unwrap_or(f64::NEG_INFINITY),
@@ -403,14 +410,15 @@ impl Row<'_> {
 fn table<'a>(
     out: &mut String,
     title: &str,
-    metrics: &[&'static Metric],
+    columns: &[Kind],
     cells: &'a Cells<'a>,
     report: &Report,
 ) {
     let mut rows: BTreeMap<String, Row<'a>> = BTreeMap::new();
-    for (at, metric) in metrics.iter().enumerate() {
-        for cell in cells.get(metric.name).into_iter().flatten() {
-            let mut name = subject(cell.labels, metric.is_of_statements());
+    for (at, column) in columns.iter().enumerate() {
+        let of_metric = cells.get(column.metric.name).into_iter().flatten();
+        for cell in of_metric.filter(|cell| cell.window == column.window) {
+            let mut name = subject(cell.labels, column.metric.is_of_statements());
             // Where there is one target, the page says once which.
             if let [target] = report.targets.as_slice()
                 && let Some(short) = name.strip_prefix(&format!("{target}: "))
@@ -426,26 +434,26 @@ fn table<'a>(
     }
     let mut rows: Vec<(String, Row<'a>)> = rows.into_iter().collect();
     rows.sort_by(|(a_name, a), (b_name, b)| {
-        let (a, b) = (a.rank(metrics), b.rank(metrics));
+        let (a, b) = (a.rank(columns), b.rank(columns));
         (b.0.cmp(&a.0))
             .then(b.1.total_cmp(&a.1))
             .then(a_name.cmp(b_name))
     });
     let _ = write!(out, "<table>\n<thead><tr><th>{title}</th>");
-    for metric in metrics {
+    for column in columns {
         let _ = write!(
             out,
             "<th title=\"{}\">{}</th>",
-            escape(metric.about),
-            short_name(metric)
+            escape(column.metric.about),
+            short_name(*column)
         );
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for (name, row) in rows.iter().take(MOST_ROWS) {
         let _ = write!(out, "<tr><th>{}{}</th>", escape(name), text_of(row));
-        for (at, metric) in metrics.iter().enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             match row.cells.get(&at) {
-                Some(cell) => write_cell(out, cell, metric, report),
+                Some(cell) => write_cell(out, cell, *column, report),
                 None => out.push_str("<td class=\"none\"></td>"),
             }
         }
@@ -458,12 +466,17 @@ fn table<'a>(
 }
 
 /// The name without its family, which the table tells.
-fn short_name(metric: &Metric) -> String {
-    let name = metric
+fn short_name(column: Kind) -> String {
+    let name = column
+        .metric
         .name
         .split_once('.')
-        .map_or(metric.name, |(_, name)| name);
-    name.replace('_', " ")
+        .map_or(column.metric.name, |(_, name)| name);
+    let name = name.replace('_', " ");
+    match column.window {
+        Some(window) => format!("{name} in {window}"),
+        None => name,
+    }
 }
 
 /// The text of a statement, as the server keeps it: without its values.
@@ -481,20 +494,20 @@ fn text_of(row: &Row<'_>) -> String {
     .unwrap_or_default()
 }
 
-fn write_cell(out: &mut String, cell: &Cell<'_>, metric: &Metric, report: &Report) {
+fn write_cell(out: &mut String, cell: &Cell<'_>, column: Kind, report: &Report) {
     let class = cell.class();
     let _ = write!(
         out,
         "<td data-name=\"{}\"><span class=\"figure {class}\">{}</span>",
-        short_name(metric),
-        escape(&figure_of(cell.reading, metric))
+        short_name(column),
+        escape(&figure_of(cell.reading, column.metric))
     );
     let limits_text = limits(&cell.limits);
     if !limits_text.is_empty() {
         let _ = write!(out, "<small>{}</small>", escape(&limits_text));
     }
-    let line = report.trail.of(metric, cell.labels);
-    if let Some(chart) = line.and_then(|line| chart(line, metric, &cell.limits)) {
+    let line = report.trail.of(column, cell.labels);
+    if let Some(chart) = line.and_then(|line| chart(line, column.metric, &cell.limits)) {
         out.push_str(&chart);
     }
     let ground = match (cell.doubt, cell.reading) {
@@ -507,7 +520,10 @@ fn write_cell(out: &mut String, cell: &Cell<'_>, metric: &Metric, report: &Repor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::verdict::{Memory, Policy, Raw, Seen, verdict};
+    use crate::plan_file::PlanFile;
     use crate::plan_file::metric::METRICS;
+    use crate::plan_file::rule::Rule;
 
     #[test]
     fn every_metric_has_one_place_on_the_page() {
@@ -520,16 +536,20 @@ mod tests {
         assert_eq!(shown.len(), METRICS.len());
     }
 
-    /// What the page shows of tables whose partitions last for so many days.
-    fn page_of(days: std::ops::Range<u32>, per_table: usize) -> String {
-        let mut report = Report {
+    fn empty() -> Report {
+        Report {
             targets: vec!["main".to_owned()],
             at: chrono::DateTime::UNIX_EPOCH,
             verdict: crate::checks::verdict::Verdict::default(),
             status: Status::Ok,
             exit_code: 0,
             trail: crate::checks::trail::Trail::default(),
-        };
+        }
+    }
+
+    /// What the page shows of tables whose partitions last for so many days.
+    fn page_of(days: std::ops::Range<u32>, per_table: usize) -> String {
+        let mut report = empty();
         let measured = days.map(|day| {
             let list = [("target", "main"), ("table", &*format!("t{day:05}"))];
             let list = list.map(|(key, value)| (key.to_owned(), value.into()));
@@ -546,17 +566,17 @@ mod tests {
             ..Gathered::default()
         };
         let rules: Vec<_> = (0..per_table)
-            .map(|at| crate::plan_file::rule::Rule {
+            .map(|at| Rule {
                 warn: Some("< 1s".parse().unwrap()),
-                ..crate::plan_file::rule::Rule::new(&format!("r{at}"), "partition.runway")
+                ..Rule::new(&format!("r{at}"), "partition.runway")
             })
             .collect();
-        let plan = crate::plan_file::PlanFile::default();
-        let policy = crate::checks::verdict::Policy::of(&plan, &rules);
-        let mut memory = crate::checks::verdict::Memory::default();
+        let plan = PlanFile::default();
+        let policy = Policy::of(&plan, &rules);
+        let mut memory = Memory::default();
         for second in 0..2 {
             let at = chrono::DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
-            report.verdict = crate::checks::verdict::verdict(policy, &gathered, &mut memory, at);
+            report.verdict = verdict(policy, &gathered, &mut memory, at);
         }
         report.trail = memory.trail().clone();
         dashboard(&report, &gathered, Duration::from_secs(30))
@@ -569,6 +589,51 @@ mod tests {
         assert!((1..=12).all(shown), "{page}");
         assert!(!(13..40).any(shown), "{page}");
         assert!(page.contains("and 27 more"));
+    }
+
+    #[test]
+    fn figures_of_different_windows_stand_beside_each_other_each_with_its_own_chart() {
+        // Ever more of it is read from disk, so that the last minute is worse than the last hour.
+        let seen = |look: i64| Seen::Counters {
+            part: look * 1_000,
+            whole: look * 1_000 + look * look * 100,
+            epoch: String::new(),
+        };
+        let list = [("target", "main"), ("database", "app")];
+        let list = list.map(|(key, value)| (key.to_owned(), value.into()));
+        let labels = std::sync::Arc::new(Labels::from(list));
+        let rules: Vec<Rule> = [("short", 60_000), ("long", 3_600_000)]
+            .map(|(id, window)| Rule {
+                window: Some(Millis(window)),
+                warn: Some("< 1%".parse().unwrap()),
+                ..Rule::new(id, "cache.hit_ratio")
+            })
+            .into();
+        let plan = PlanFile::default();
+        let mut report = empty();
+        let mut memory = Memory::default();
+        let mut gathered = Gathered::default();
+        for look in 0..10 {
+            gathered.raw = vec![Raw {
+                metric: "cache.hit_ratio",
+                labels: std::sync::Arc::clone(&labels),
+                seen: seen(look),
+            }];
+            let at = chrono::DateTime::from_timestamp(1_800_000_000 + look * 30, 0);
+            let policy = Policy::of(&plan, &rules);
+            report.verdict = verdict(policy, &gathered, &mut memory, at.unwrap());
+        }
+        report.trail = memory.trail().clone();
+        assert_eq!(report.trail.len(), 2);
+        let page = dashboard(&report, &gathered, Duration::from_secs(30));
+        for column in ["hit ratio in 1m", "hit ratio in 1h"] {
+            assert!(
+                page.contains(&format!("<td data-name=\"{column}\">")),
+                "{page}"
+            );
+        }
+        // Two among the findings, two in the panel.
+        assert_eq!(page.matches("<svg class=\"chart").count(), 4);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::chart::chart;
 use super::{Report, about, fix, ground, idle, limits, reading, shown, stages, sums, timing};
+use crate::checks::trail::Kind;
 use crate::checks::verdict::{Counts, Finding};
 
 const STYLE: &str = "
@@ -75,7 +76,7 @@ pub(super) fn findings(out: &mut String, all: &[&Finding], report: &Report) {
     // Several rules look at one thing: its chart is drawn once.
     let mut drawn = HashSet::new();
     for one in all {
-        let is_first = drawn.insert((one.metric.name, &one.labels));
+        let is_first = drawn.insert((one.metric.name, one.window, &one.labels));
         row(out, one, report, is_first);
     }
     out.push_str("</tbody>\n</table>\n");
@@ -134,7 +135,7 @@ fn row(out: &mut String, one: &Finding, report: &Report, with_chart: bool) {
     if let Some(mute) = &one.mute {
         why = format!("{why}; muted until {}: {}", mute.until, mute.reason);
     }
-    let line = report.trail.of(one.metric, &one.labels);
+    let line = report.trail.of(Kind::of(one), &one.labels);
     let line = line.filter(|_| with_chart);
     // A line of a single look shows no more than its figure.
     let line = line.filter(|line| line.points().len() > 1);
